@@ -1,7 +1,6 @@
 package spend
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"strings"
@@ -31,13 +30,14 @@ func parseDecimal(s string, places int) (Money, error) {
 	if whole == "" || dotted && frac == "" {
 		return 0, fmt.Errorf("%q is not a decimal number", s)
 	}
+	tooLarge := fmt.Errorf("%q is too large an amount", s)
 	var n uint64
 	add := func(c byte) error {
 		if c < '0' || c > '9' {
 			return fmt.Errorf("%q is not a decimal number", s)
 		}
-		if n > (math.MaxInt64-9)/10 {
-			return fmt.Errorf("%q is too large an amount", s)
+		if n > math.MaxInt64/10+1 {
+			return tooLarge
 		}
 		n = n*10 + uint64(c-'0')
 		return nil
@@ -68,10 +68,14 @@ func parseDecimal(s string, places int) (Money, error) {
 			n++
 		}
 	}
-	if negative {
-		return -Money(n), nil
+	switch {
+	case negative && n <= -math.MinInt64:
+		return Money(-n), nil
+	case n <= math.MaxInt64:
+		return Money(n), nil
+	default:
+		return 0, tooLarge
 	}
-	return Money(n), nil
 }
 
 // String is the amount in dollars, as a plain decimal number without trailing zeros: "1.2345".
@@ -87,16 +91,14 @@ func (m Money) String() string {
 // USD is the amount in dollars for display and for Prometheus, which know floats only.
 func (m Money) USD() float64 { return float64(m) / float64(Dollar) }
 
-// MarshalJSON writes the amount as a decimal string in dollars.
-func (m Money) MarshalJSON() ([]byte, error) { return json.Marshal(m.String()) }
+// MarshalText writes the amount as String does; so do JSON, as a string, and YAML.
+func (m Money) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 
-// UnmarshalJSON reads what MarshalJSON writes.
-func (m *Money) UnmarshalJSON(b []byte) error {
-	var s string
-	if err := json.Unmarshal(b, &s); err != nil {
-		return err
+// UnmarshalText reads what [ParseUSD] reads.
+func (m *Money) UnmarshalText(b []byte) error {
+	x, err := ParseUSD(string(b))
+	if err == nil {
+		*m = x
 	}
-	x, err := ParseUSD(s)
-	*m = x
 	return err
 }

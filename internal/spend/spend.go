@@ -122,7 +122,7 @@ type Usage struct {
 	Dims
 	Counts   Counts
 	Requests int64   // only from reports that have it
-	Estimate Amounts // tokens × price; zero where Price is Unpriced or Committed
+	Estimate Amounts // count × price; zero for the tokens where Price is Unpriced or Committed
 	Price    PriceState
 }
 

@@ -86,11 +86,16 @@ func (w Window) Intersect(v Window) Window {
 func (w Window) Align(g Grain) Window { return Window{g.Floor(w.Start), g.Ceil(w.End)} }
 
 // Aligned reports whether both ends are bucket borders of the grain.
-func (w Window) Aligned(g Grain) bool { return w.Align(g) == Window{w.Start.UTC(), w.End.UTC()} }
+func (w Window) Aligned(g Grain) bool {
+	return g.Floor(w.Start).Equal(w.Start) && g.Floor(w.End).Equal(w.End)
+}
 
-// Buckets lists the buckets of the grain that the window, widened to whole buckets, holds.
+// Buckets lists the buckets of the grain that the window shares time with.
 func (w Window) Buckets(g Grain) []Window {
 	var bs []Window
+	if w.Empty() {
+		return bs
+	}
 	for t := g.Floor(w.Start); t.Before(w.End); t = t.Add(g.Duration()) {
 		bs = append(bs, Window{t, t.Add(g.Duration())})
 	}

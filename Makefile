@@ -1,0 +1,77 @@
+# Anthropic Monitor. `make` lists the targets.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+BENCHTIME ?= 1x
+FUZZTIME ?= 30s
+GOLANGCI_LINT ?= github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+# Tests run in a zone that is not UTC and has summer time, so that a time that was not made UTC shows.
+ZONE := America/New_York
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/monitor
+	CGO_ENABLED=0 go build -trimpath -o bin/monitor ./cmd/monitor
+
+.PHONY: run
+run: ## run the daemon with ./monitor.yaml, or with the defaults
+	go run ./cmd/monitor run
+
+.PHONY: demo
+demo: ## run the daemon on a simulated organization
+	go run ./cmd/monitor demo
+
+.PHONY: check
+check: ## everything that a change must pass: tests and checks
+	.ci/run
+
+.PHONY: test
+test: ## run all tests, in UTC and in another time zone
+	scripts/test-deps
+	TZ=UTC go test ./...
+	TZ=$(ZONE) go test -count=1 -short ./...
+
+.PHONY: race
+race: ## run the short tests with the race detector
+	scripts/test-deps gcc
+	go test -race -short ./...
+
+.PHONY: cover
+cover: ## print the share of statements that the tests reach
+	scripts/test-deps
+	go test -coverpkg=./... -coverprofile=cover.out ./...
+	go tool cover -func=cover.out | tail -1
+
+.PHONY: fuzz
+fuzz: ## run each fuzz test for FUZZTIME (30s)
+	FUZZTIME=$(FUZZTIME) scripts/fuzz
+
+.PHONY: golden
+golden: ## rewrite the expected output under testdata; read the diff
+	go test -count=1 $$(grep -rl --include='*_test.go' 'internal/golden"' cmd internal | xargs -n1 dirname | sort -u | sed 's|^|./|') -update
+
+.PHONY: lint
+lint: ## run staticcheck and golangci-lint (its first build takes minutes)
+	go tool -modfile=tools.mod staticcheck ./...
+	go run $(GOLANGCI_LINT) run
+
+.PHONY: fmt
+fmt: ## format the code
+	gofmt -w cmd internal
+
+.PHONY: vuln
+vuln: ## look for known vulnerabilities in what we call
+	go tool -modfile=tools.mod govulncheck ./...
+
+.PHONY: bench
+bench: ## run all benchmarks (BENCHTIME=1x)
+	go test -run '^$$' -bench . -benchtime=$(BENCHTIME) ./... | grep -v 'no test files'
+
+.PHONY: postgres
+postgres: ## run the tests of the PostgreSQL store
+	scripts/test-deps
+	go test -count=1 ./internal/storage/postgres/...

@@ -1,0 +1,59 @@
+// Monitor watches what organizations spend on Claude: it reads Anthropic's Admin API, stores what
+// it learns and serves it as metrics, pages, JSON and SQL. This comment is the tour of the code:
+// what happens on a tick, package by package, in reading order.
+//
+// # Aims
+//
+//   - The numbers are those of the bill, to the last digit, and say how sure they are until it comes.
+//   - A restart, a crash, a missed tick and a month of downtime are all the same case.
+//   - Everything can be tested without a network, in the time it takes to read the result.
+//
+// # The words
+//
+// Package spend holds the words of the domain: Usage, Cost, Money (an integer), Window (half-open,
+// UTC), Dims (workspace, key, model, …) and the inventory. It imports none of ours. Each border
+// translates to and from these words once: JSON in adminapi, SQL in storage/sqlite and
+// storage/postgres, Prometheus in metrics, names and formats in report, HTML in web.
+//
+// # A tick
+//
+// main parses the command line, run (main.go) chooses the command. `monitor run` (serve.go) opens
+// the store and wires everything in one straight function. Each organization then has one
+// goroutine, [collector.Collector.Run]; one more serves HTTP and only reads.
+//
+//  1. The collector becomes the organization's owner ([storage.Store.Own]). If another daemon is,
+//     it waits and tries again. Whoever loses the lock cannot write any more.
+//  2. It waits until a job is due by its schedule (collector/schedule.go) and works out what to read
+//     (collector/plan.go): a pure function of the store's ledger, its watermarks and the time. Open
+//     hours by the minute, closed ones by the hour, settled days now and then, gaps always.
+//  3. adminapi asks for each of these windows, page by page, within the request budget, and returns
+//     values of package spend. Nothing is handed on before the last page is in.
+//  4. pricing puts an estimate beside each row of usage: tokens × price of that day.
+//  5. The store replaces the window ([storage.Owner]): afterwards its rows are exactly those that
+//     were read, in one transaction. Package storage decides which report and which grain rule an
+//     hour or a day (ledger.go), what is held because it looks wrong (replace.go) and how a bill is
+//     shared out to usage (bill.go); the backends carry that out in their own SQL ([storage.Tx]).
+//  6. The running totals are brought up to date and the run is recorded. Then the function that the
+//     collector was given is called: metrics rebuilds its snapshot, so that a scrape costs nothing.
+//  7. Until the next tick the collector reads history that is missing, in small windows.
+//
+// No decision in this asks the clock: `now` is a parameter. No state is kept in the process that
+// the store does not have; what is kept are caches.
+//
+// # Reading
+//
+// package storage answers questions by time, dimension and filter (sums.go, segments.go): billed where the
+// ledger says so, else estimated, and never both. report turns names into ids and back and writes
+// tables, CSV, Markdown and JSON; `monitor report`, the JSON API and the pages of web all answer
+// through it, so that they agree. metrics exposes the snapshot. Each can be read alone.
+//
+// # Around it
+//
+// config reads YAML strictly and keeps secrets from being printed; what sections there are, their
+// defaults and their checks are in this package. sim is a simulated organization that
+// answers like the Admin API, written from its documentation: it is behind `monitor demo`,
+// `monitor sim` and nearly every test. storage/storagetest is what a store must pass; pgtest starts a PostgreSQL
+// for tests, golden compares with files.
+//
+// Who may import whom is the table in imports_test.go. Why things are as they are is in docs/adr.
+package main

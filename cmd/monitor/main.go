@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(exitCode(err))
+}
+
+// Errors that choose the exit code (contract: 0 done, 1 failed or findings, 2 wrong usage or
+// configuration). A said error has told its story on stderr already.
+type (
+	usageError struct{ error }
+	saidError  struct{ error }
+)
+
+func (e usageError) Unwrap() error { return e.error }
+func (e saidError) Unwrap() error  { return e.error }
+
+func exitCode(err error) int {
+	var usage usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &usage):
+		return 2
+	default:
+		return 1
+	}
+}
+
+// cli is the command line; each command is a field, its work the Run method of the field's type,
+// in the file named like the command.
+type cli struct {
+	Config    []string `short:"c" placeholder:"FILE" help:"Configuration file (default: $MONITOR_CONFIG, else ./monitor.yaml where it exists, else none is needed)."`
+	LogLevel  string   `enum:"debug,info,warn,error" default:"info" help:"Least level to log: ${enum}."`
+	LogFormat string   `enum:"text,json" default:"text" help:"Log format: ${enum}."`
+
+	Run      runCmd      `cmd:"" help:"Run the daemon: collect, store, serve."`
+	Once     onceCmd     `cmd:"" help:"Run every job once and print a line for each."`
+	Demo     demoCmd     `cmd:"" help:"Show the product on a simulated organization: no key, no file, no network."`
+	Backfill backfillCmd `cmd:"" help:"Fetch history; can be stopped and run again."`
+	Check    checkCmd    `cmd:"" help:"Read the configuration and print every problem."`
+	Doctor   doctorCmd   `cmd:"" help:"Try key, reports, clock and database for real."`
+	Report   reportCmd   `cmd:"" help:"Print cost or usage."`
+	Sim      simCmd      `cmd:"" help:"Serve a simulated Admin API."`
+	Version  versionCmd  `cmd:"" help:"Print version, commit and Go version."`
+}
+
+// app is what every command is given.
+type app struct {
+	ctx         context.Context
+	getenv      func(string) string
+	stdout      io.Writer
+	stderr      io.Writer
+	log         *slog.Logger
+	configFiles []string
+	api         api
+}
+
+// run is the program: it parses args and runs one command. Errors are printed to stderr here, once.
+func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	var c cli
+	exited := false
+	parser, err := kong.New(&c,
+		kong.Name("monitor"),
+		kong.Description("Watches what an organization spends on Claude. Unofficial; not affiliated with Anthropic."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { exited = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+	)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if exited { // --help has been printed
+		return nil
+	}
+	if err == nil {
+		a := &app{ctx: ctx, getenv: getenv, stdout: stdout, stderr: stderr, configFiles: c.Config}
+		a.log = newLog(stderr, c.LogLevel, c.LogFormat)
+		err = command.Run(a)
+	} else {
+		err = usageError{fmt.Errorf("%w (monitor --help lists commands and flags)", err)}
+	}
+	var said saidError
+	switch {
+	case err == nil:
+	case errors.As(err, &said):
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+		return nil // stopped by a signal: not an error
+	default:
+		fmt.Fprintf(stderr, "monitor: %s\n", err)
+	}
+	return err
+}
+
+func newLog(w io.Writer, level, format string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(strings.ToUpper(level))); err != nil {
+		panic(err) // the command line allows only names that slog knows
+	}
+	o := &slog.HandlerOptions{Level: l}
+	if format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// config reads the configuration that the command line names. Its problems are wrong usage.
+func (a *app) config() (*Config, error) {
+	if len(a.configFiles) > 1 {
+		return nil, usageError{fmt.Errorf("--config is given %d times; one file holds the whole configuration", len(a.configFiles))}
+	}
+	var file string
+	if len(a.configFiles) == 1 {
+		file = a.configFiles[0]
+	}
+	c, err := loadConfig(file, a.getenv)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}

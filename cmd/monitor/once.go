@@ -1,0 +1,107 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/anthropic-monitor/monitor/internal/pricing"
+	"github.com/anthropic-monitor/monitor/internal/storage"
+)
+
+type onceCmd struct{}
+
+// Run runs every job of every organization once. Beside a running daemon it asks that one to do so
+// and waits.
+func (onceCmd) Run(a *app) error {
+	config, err := a.config()
+	if err != nil {
+		return err
+	}
+	store, err := openStore(a.ctx, a, config)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	prices, err := pricing.Load(config.Prices)
+	if err != nil {
+		return usageError{err}
+	}
+	var runs []storage.Run
+	for _, org := range config.Organizations {
+		client, err := newClient(a, org)
+		if err != nil {
+			return usageError{err}
+		}
+		c, err := newCollector(a, config, org, client, store, prices, nil, nil)
+		if err != nil {
+			return usageError{err}
+		}
+		rs, err := c.Once(a.ctx, time.Now())
+		if errors.Is(err, storage.ErrOwned) {
+			rs, err = onceByDaemon(a, client, store)
+		}
+		if err != nil {
+			return err
+		}
+		runs = append(runs, rs...)
+	}
+	return printRuns(a, store, runs)
+}
+
+// onceByDaemon asks the daemon that works the organization to run every job now, and waits for it.
+func onceByDaemon(a *app, client organizationer, store storage.Store) ([]storage.Run, error) {
+	org, err := client.Organization(a.ctx)
+	if err != nil {
+		return nil, err
+	}
+	asked := time.Now()
+	r, err := ask(a, store, storage.Request{Organization: org.ID, Kind: storage.RequestCollect, AskedAt: asked}, nil)
+	if err != nil {
+		return nil, err
+	}
+	if r.Problem != "" {
+		a.log.Warn("the daemon did not do all of it", "problem", r.Problem)
+	}
+	all, err := store.Runs(a.ctx, org.ID, 50)
+	if err != nil {
+		return nil, err
+	}
+	var runs []storage.Run
+	for _, run := range all {
+		if !run.StartedAt.Before(asked.Truncate(time.Second)) {
+			runs = append([]storage.Run{run}, runs...)
+		}
+	}
+	return runs, nil
+}
+
+// printRuns prints a line for each run. Its error says that one failed.
+func printRuns(a *app, store storage.Store, runs []storage.Run) error {
+	orgs, err := store.Organizations(a.ctx)
+	if err != nil {
+		return err
+	}
+	names := map[string]string{}
+	for _, o := range orgs {
+		names[o.ID] = o.Name
+	}
+	failures := 0
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ORGANIZATION\tJOB\tOUTCOME\tROWS\tREQUESTS\tTOOK\tERROR")
+	for _, r := range runs {
+		if r.Outcome != "ok" {
+			failures++
+		}
+		took := r.EndedAt.Sub(r.StartedAt).Round(time.Millisecond)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", names[r.Organization], r.Job, r.Outcome, r.Rows, r.Requests, took, r.Error)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if failures > 0 {
+		return fmt.Errorf("%d of %d jobs failed, see above", failures, len(runs))
+	}
+	return nil
+}

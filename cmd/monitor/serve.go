@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/anthropic-monitor/monitor/internal/collector"
+	"github.com/anthropic-monitor/monitor/internal/metrics"
+	"github.com/anthropic-monitor/monitor/internal/pricing"
+	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/web"
+)
+
+type runCmd struct{}
+
+// Run is the daemon, until the context ends.
+func (runCmd) Run(a *app) error {
+	config, err := a.config()
+	if err != nil {
+		return err
+	}
+	listener, err := listen(a.ctx, config.Web.Listen)
+	if err != nil {
+		return err
+	}
+	a.log.Info("listening", "address", "http://"+listener.Addr().String())
+	return serve(a, config, listener, a.config)
+}
+
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("web.listen: %w (choose another address, or stop what uses it)", err)
+	}
+	return l, nil
+}
+
+// serve is the daemon: it wires everything that the configuration names and runs it until the
+// context ends, which is not an error. Listener and store live as long as the process; the rest is
+// a generation, built anew from the configuration that load reads at each reload.
+func serve(a *app, config *Config, listener net.Listener, load func() (*Config, error)) error {
+	web, err := loadWebConfig(config.Web.ConfigFile)
+	if err != nil {
+		return errors.Join(usageError{fmt.Errorf("web.config_file: %w", err)}, listener.Close())
+	}
+
+	// Until there is a generation the listener answers 503, so that a probe sees why.
+	var handler atomic.Pointer[http.Handler]
+	setHandler := func(h http.Handler) { handler.Store(&h) }
+	unready := func(reason string) {
+		setHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, reason, http.StatusServiceUnavailable)
+		}))
+	}
+	unready("starting: opening the database")
+	server := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			(*handler.Load()).ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
+	}
+
+	g, ctx := errgroup.WithContext(a.ctx)
+	g.Go(func() error {
+		err := toolkit.Serve(listener, server, &toolkit.FlagConfig{
+			WebListenAddresses: &[]string{listener.Addr().String()},
+			WebSystemdSocket:   new(bool),
+			WebConfigFile:      &config.Web.ConfigFile,
+		}, slog.New(slog.DiscardHandler))
+		if errors.Is(err, http.ErrServerClosed) {
+			return nil
+		}
+		return fmt.Errorf("serving HTTP: %w", err)
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		timeout, stop := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer stop()
+		if err := server.Shutdown(timeout); err != nil {
+			return server.Close()
+		}
+		return nil
+	})
+	g.Go(func() error {
+		store, err := openStoreEventually(ctx, a, config, unready)
+		if err != nil {
+			return err
+		}
+		defer store.Close()
+		return generations(ctx, a, generation{config: config, store: store, authenticated: web.authenticates()}, load, setHandler)
+	})
+	if err := g.Wait(); err != nil && a.ctx.Err() == nil {
+		return err
+	}
+	a.log.Info("stopped")
+	return nil
+}
+
+// generations runs one generation after the other, until the context ends: a reload that brings a
+// good configuration ends the running one and starts the next.
+func generations(ctx context.Context, a *app, now generation, load func() (*Config, error), setHandler func(http.Handler)) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	reloads := make(chan chan error)
+	now.reloaded = metrics.NewConfigReload()
+	now.reloaded.Set(1)
+	now.reload = func(ctx context.Context) error {
+		answer := make(chan error, 1)
+		select {
+		case reloads <- answer:
+			return <-answer
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if err := now.build(a); err != nil {
+		return err
+	}
+	for {
+		setHandler(now.handler)
+		running, stop := context.WithCancel(ctx)
+		ended := make(chan error, 1)
+		go func() { ended <- now.run(running) }()
+
+		var next *generation
+		for next == nil {
+			var answer chan error
+			select {
+			case err := <-ended:
+				stop()
+				return err
+			case <-hangup:
+			case answer = <-reloads:
+			}
+			fresh, err := now.next(a, load)
+			if err != nil {
+				now.reloaded.Set(0)
+				a.log.Error("configuration not reloaded, the one before stays in force", "err", err)
+			} else {
+				now.reloaded.Set(1)
+				next = fresh
+			}
+			if answer != nil {
+				answer <- err
+			}
+		}
+		stop()
+		<-ended
+		now = *next
+		a.log.Info("configuration reloaded")
+	}
+}
+
+// generation is all that follows from one reading of the configuration.
+type generation struct {
+	config        *Config
+	store         storage.Store
+	authenticated bool
+	reload        func(context.Context) error
+	reloaded      prometheus.Gauge
+
+	handler    http.Handler
+	collectors []*collector.Collector
+	snapshot   *metrics.Metrics
+	log        *slog.Logger
+
+	mu   *sync.Mutex
+	owns map[string]bool // by organization: whether this process works it
+}
+
+// next builds the generation of the configuration as it is now.
+func (g generation) next(a *app, load func() (*Config, error)) (*generation, error) {
+	config, err := load()
+	if err != nil {
+		return nil, err
+	}
+	if old := g.config; old.Web != config.Web || !reflect.DeepEqual(old.Storage, config.Storage) {
+		a.log.Warn("storage and web take effect at the next start")
+	}
+	g.config = config
+	return &g, g.build(a)
+}
+
+// build wires the generation.
+func (g *generation) build(a *app) error {
+	prices, err := pricing.Load(g.config.Prices)
+	if err != nil {
+		return usageError{err}
+	}
+	release, commit, goVersion := buildInfo()
+	g.log = a.log
+	g.mu, g.owns, g.collectors = &sync.Mutex{}, map[string]bool{}, nil
+	g.snapshot = metrics.New(g.store, metrics.Options{
+		MaxSeries: g.config.Metrics.MaxSeries, APIKeys: g.config.Metrics.APIKeys,
+	})
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		metrics.NewBuildInfo(release, commit, goVersion),
+		g.reloaded,
+		g.snapshot,
+	)
+	for _, org := range g.config.Organizations {
+		client, err := newClient(a, org)
+		if err != nil {
+			return usageError{err}
+		}
+		c, err := newCollector(a, g.config, org, client, g.store, prices, g.owning, g.refresh)
+		if err != nil {
+			return usageError{err}
+		}
+		g.collectors = append(g.collectors, c)
+		registry.MustRegister(c.Metrics()...)
+		prometheus.WrapRegistererWith(prometheus.Labels{"organization": org.Name}, registry).MustRegister(client.Metrics()...)
+	}
+	g.handler = web.New(web.Options{
+		Store: g.store, Gatherer: registry, Log: a.log, Version: release, Now: time.Now,
+		Backfill: g.config.Backfill.Duration(), Reload: g.reload, Authenticated: g.authenticated,
+	})
+	return nil
+}
+
+// run works the organizations until the context ends.
+func (g *generation) run(ctx context.Context) error {
+	work, ctx := errgroup.WithContext(ctx)
+	for _, c := range g.collectors {
+		work.Go(func() error { return c.Run(ctx) })
+	}
+	return work.Wait()
+}
+
+// owning is told when this process begins or ceases to work an organization, or finds that another
+// one does.
+func (g *generation) owning(ctx context.Context, organization string, owns bool) {
+	g.mu.Lock()
+	was, known := g.owns[organization]
+	g.owns[organization] = owns
+	g.mu.Unlock()
+	if was != owns || !known {
+		g.refresh(ctx, organization, time.Now())
+	}
+}
+
+// refresh brings the metrics of stored data up to date, after each tick.
+func (g *generation) refresh(ctx context.Context, _ string, now time.Time) {
+	g.mu.Lock()
+	owns := maps.Clone(g.owns)
+	g.mu.Unlock()
+	if err := g.snapshot.Refresh(ctx, now, owns); err != nil && ctx.Err() == nil {
+		g.log.Error("metrics not brought up to date", "err", err)
+	}
+}

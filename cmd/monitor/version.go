@@ -1,0 +1,46 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"runtime/debug"
+)
+
+// version is set by the release build (-ldflags "-X main.version=…"); else the module's own is used.
+var version string
+
+// buildInfo says what this binary is, as far as the build recorded it.
+func buildInfo() (release, commit, goVersion string) {
+	release = version
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return cmp.Or(release, "unknown"), "unknown", "unknown"
+	}
+	if release == "" && info.Main.Version != "(devel)" {
+		release = info.Main.Version
+	}
+	dirty := ""
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			commit = s.Value
+		case "vcs.modified":
+			if s.Value == "true" {
+				dirty = "-dirty"
+			}
+		}
+	}
+	if commit != "" {
+		commit += dirty
+	}
+	return cmp.Or(release, "devel"), cmp.Or(commit, "unknown"), info.GoVersion
+}
+
+type versionCmd struct{}
+
+// Run prints one line.
+func (versionCmd) Run(a *app) error {
+	release, commit, goVersion := buildInfo()
+	_, err := fmt.Fprintf(a.stdout, "monitor %s (commit %s, %s)\n", release, commit, goVersion)
+	return err
+}

@@ -1,0 +1,189 @@
+package adminapi
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/anthropics/anthropic-sdk-go/v2/option"
+
+	"github.com/anthropic-monitor/monitor/internal/spend"
+)
+
+// analyticsBeta is the beta of both analytics reports.
+const analyticsBeta = "analytics-usage-cost-2026-08-24"
+
+// analyticsRows is the number of rows asked for per page.
+const analyticsRows = "1000"
+
+// wirePeriod is what the rows of both reports begin with. Rows of one bucket follow each other, so a
+// time is parsed again only where its text changed.
+type wirePeriod struct {
+	StartingAt text `json:"starting_at"`
+	EndingAt   text `json:"ending_at"`
+}
+
+type analyticsUsageRow struct {
+	wirePeriod
+	Group wireDims `json:"group"`
+	Usage struct {
+		wireCounts
+		Requests int64 `json:"requests"`
+	} `json:"usage"`
+}
+
+type analyticsCostRow struct {
+	wirePeriod
+	Group wireDims  `json:"group"`
+	Cost  wireMoney `json:"cost"`
+}
+
+// AnalyticsUsage reads the analytics usage report by workspace, key, model, service tier and
+// product, with request counts. DataAt is its data_refreshed_at. The window may be 31 days long,
+// 24 hours at minute grain.
+func (c *Client) AnalyticsUsage(ctx context.Context, q Query) (Answer[spend.Usage], error) {
+	r, by, err := analyticsReport[spend.Usage]("analytics/usage", q)
+	if err != nil {
+		return Answer[spend.Usage]{}, err
+	}
+	r.place, r.merge = placeUsage, mergeUsage
+	r.element = analyticsUsageElement(by)
+	return readAnalytics(ctx, c, r)
+}
+
+// AnalyticsCosts reads the analytics cost report by the same dimensions, cost type and token type.
+// Amount is after discount and before credits, List before discount.
+func (c *Client) AnalyticsCosts(ctx context.Context, q Query) (Answer[spend.Cost], error) {
+	r, by, err := analyticsReport[spend.Cost]("analytics/cost", q, "cost_type", "token_type")
+	if err != nil {
+		return Answer[spend.Cost]{}, err
+	}
+	r.place, r.merge = placeCost, mergeCost
+	r.element = analyticsCostElement(by)
+	return readAnalytics(ctx, c, r)
+}
+
+func analyticsReport[T any](endpoint string, q Query, more ...string) (report[T], grouping, error) {
+	if err := q.check(endpoint, spend.Minute, spend.Hour, spend.Day); err != nil {
+		return report[T]{}, grouping{}, err
+	}
+	longest, width := 31*24*time.Hour, "1d"
+	switch q.Grain {
+	case spend.Minute:
+		longest, width = 24*time.Hour, "1m"
+	case spend.Hour:
+		width = "1h"
+	}
+	if q.Window.Duration() > longest {
+		return report[T]{}, grouping{}, fmt.Errorf("%s: the window %s is longer than %s", endpoint, q.Window, longest)
+	}
+	var by grouping // a null workspace here is use outside of any
+	if !q.Total {
+		by.by = append([]string{byWorkspace, byKey, "model", "service_tier", "product"}, more...)
+	}
+	return report[T]{
+		call: pageCall(endpoint), path: "v1/organizations/" + endpoint, window: q.Window, grain: q.Grain, pages: maxPages,
+		options: []option.RequestOption{option.WithHeader("anthropic-beta", analyticsBeta)},
+		query: url.Values{
+			"starting_at":       {q.Window.Start.UTC().Format(time.RFC3339)},
+			"ending_at":         {q.Window.End.UTC().Format(time.RFC3339)},
+			"time_bucket_width": {width},
+			"limit":             {analyticsRows},
+			"order_by":          {"time"},
+			"order":             {"asc"},
+			"group_by[]":        by.by,
+		},
+	}, by, nil
+}
+
+func readAnalytics[T any](ctx context.Context, c *Client, r report[T]) (Answer[T], error) {
+	g, err := read(ctx, c, r)
+	if err != nil {
+		return Answer[T]{}, err
+	}
+	return Answer[T]{Rows: g.rows, End: g.end, DataAt: g.refreshedAt, ReadAt: g.readAt}, nil
+}
+
+// analyticsUsageElement reads a row of analytics/usage.
+func analyticsUsageElement(by grouping) func(*walker, *gathering[spend.Usage]) error {
+	var row analyticsUsageRow
+	var b buckets
+	return func(w *walker, g *gathering[spend.Usage]) error {
+		t := text{names: g.names}
+		row = analyticsUsageRow{wirePeriod: wirePeriod{t, t}, Group: newWireDims(g.names)}
+		row.Usage.wireCounts, row.Usage.Requests = newWireCounts(), absent
+		if err := w.value(&row); err != nil {
+			return err
+		}
+		counts, field, problem := row.Usage.counts()
+		if problem == "" {
+			field, problem = "requests", checkCount(row.Usage.Requests)
+		}
+		if problem != "" {
+			return w.wrong("usage."+field, problem)
+		}
+		dims, missing := by.dims(&row.Group)
+		if missing != "" {
+			return w.wrong("group."+missing, "is missing")
+		}
+		g.rows = append(g.rows, spend.Usage{Dims: dims, Counts: counts, Requests: row.Usage.Requests})
+		return settleRow(w, g, &b, row.wirePeriod)
+	}
+}
+
+// analyticsCostElement reads a row of analytics/cost.
+func analyticsCostElement(by grouping) func(*walker, *gathering[spend.Cost]) error {
+	var row analyticsCostRow
+	var b buckets
+	return func(w *walker, g *gathering[spend.Cost]) error {
+		t := text{names: g.names}
+		row = analyticsCostRow{wirePeriod{t, t}, newWireDims(g.names), wireMoney{Currency: t}}
+		if err := w.value(&row); err != nil {
+			return err
+		}
+		field, problem := row.Cost.check()
+		if problem == "" && !row.Cost.List.seen {
+			field, problem = "list_amount", "is missing"
+		}
+		if problem != "" {
+			return w.wrong("cost."+field, problem)
+		}
+		dims, missing := by.dims(&row.Group)
+		if missing != "" {
+			return w.wrong("group."+missing, "is missing")
+		}
+		g.rows = append(g.rows, spend.Cost{Dims: dims, Amount: row.Cost.Amount.money, List: row.Cost.List.money})
+		return settleRow(w, g, &b, row.wirePeriod)
+	}
+}
+
+// buckets remembers the last bucket and its text.
+type buckets struct {
+	start, end string
+	window     spend.Window
+}
+
+// settleRow takes the last row, which is of the period p, into the answer.
+func settleRow[T any](w *walker, g *gathering[T], b *buckets, p wirePeriod) error {
+	if p.StartingAt.s != b.start || p.EndingAt.s != b.end || b.start == "" {
+		var window spend.Window
+		var err error
+		if window.Start, err = w.parseTime("starting_at", p.StartingAt.s); err != nil {
+			return err
+		}
+		if window.End, err = w.parseTime("ending_at", p.EndingAt.s); err != nil {
+			return err
+		}
+		if field, problem := g.check(window); problem != "" {
+			return w.wrong(field, problem)
+		}
+		*b = buckets{p.StartingAt.s, p.EndingAt.s, window}
+	}
+	if g.settle(len(g.rows)-1, b.window) {
+		e := w.wrong("", "was on an earlier page already")
+		e.repeated = true
+		return e
+	}
+	return nil
+}

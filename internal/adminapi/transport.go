@@ -1,0 +1,160 @@
+package adminapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/anthropics/anthropic-sdk-go/v2/option"
+)
+
+// errNotReading is what the transport answers to anything that could do more than read.
+var errNotReading = errors.New("refused: only GET below /v1/organizations of the configured API is allowed")
+
+// readOnly is a transport that can only read the Admin API, whatever the code above it asks for.
+type readOnly struct {
+	next http.RoundTripper
+	base *url.URL // path ends in a slash
+}
+
+// readOnlyClient is h with that transport and without redirects; nil stands for a client of our own.
+func readOnlyClient(h *http.Client, base *url.URL) *http.Client {
+	own := http.Client{}
+	if h != nil {
+		own = *h
+	}
+	if own.Transport == nil {
+		own.Transport = &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			ForceAttemptHTTP2:   true,
+			TLSHandshakeTimeout: 10 * time.Second,
+			IdleConnTimeout:     90 * time.Second,
+			MaxIdleConnsPerHost: 4,
+		}
+	}
+	own.Transport = readOnly{own.Transport, base}
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &own
+}
+
+func (t readOnly) RoundTrip(req *http.Request) (*http.Response, error) {
+	path, below := strings.CutPrefix(req.URL.EscapedPath(), t.base.EscapedPath()+"v1/organizations/")
+	climbs := slices.ContainsFunc(strings.Split(path, "/"), func(s string) bool { return s == "" || s == "." || s == ".." })
+	if req.Method != http.MethodGet || req.Body != nil || !below || climbs ||
+		req.URL.Scheme != t.base.Scheme || req.URL.Host != t.base.Host {
+		if req.Body != nil {
+			_ = req.Body.Close()
+		}
+		return nil, errNotReading
+	}
+	return t.next.RoundTrip(req)
+}
+
+// answer follows one request: what came back, and where it broke off.
+type answer struct {
+	call
+	sent      bool
+	status    int // 0 until the header is in
+	requestID string
+	body      *boundedBody
+}
+
+// receive is the middleware that sees the answer before the SDK does: what is not a 200 becomes
+// an [Error], and the body of a 200 is bounded and watched.
+func (a *answer) receive(req *http.Request, next option.MiddlewareNext) (*http.Response, error) {
+	a.sent = true
+	resp, err := next(req)
+	if err != nil {
+		return nil, err
+	}
+	a.status = resp.StatusCode
+	a.requestID = clean(resp.Header.Get("request-id"), 100)
+	if resp.StatusCode != http.StatusOK {
+		defer drain(resp.Body)
+		return nil, answerError(resp)
+	}
+	a.body = &boundedBody{ReadCloser: resp.Body, left: a.limit}
+	resp.Body = a.body
+	return resp, nil
+}
+
+// problem says what went wrong in our terms. An outer context that ended is not the API's fault.
+func (a *answer) problem(ctx context.Context, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	if !a.sent {
+		return err // the SDK does not like the request
+	}
+	var e *Error
+	var shape *shapeError
+	var outer *url.Error
+	switch {
+	case errors.As(err, &e):
+	case errors.As(err, &shape):
+		e = &Error{Kind: KindMalformed, Message: shape.Error(), restart: shape.repeated}
+	case errors.Is(err, errNotReading):
+		e = &Error{Kind: KindInvalid, Message: errNotReading.Error()}
+	case errors.Is(err, errTooLarge):
+		e = &Error{Kind: KindMalformed, Message: errTooLarge.Error()}
+	case errors.Is(err, context.DeadlineExceeded):
+		e = &Error{Kind: KindNetwork, Message: fmt.Sprintf("no complete answer within %s", a.timeout)}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		e = &Error{Kind: KindNetwork, Message: "the answer was cut off"}
+	case a.status == 0 || a.body != nil && a.body.err != nil:
+		if errors.As(err, &outer) {
+			err = outer.Err // the URL is known, and long
+		}
+		e = &Error{Kind: KindNetwork, Message: err.Error()}
+	default: // the whole answer came, and the SDK could not make sense of it
+		e = &Error{Kind: KindMalformed, Message: err.Error()}
+	}
+	e.Endpoint, e.Status, e.RequestID = a.endpoint, a.status, orElse(e.RequestID, a.requestID)
+	e.Message = clean(strings.ReplaceAll(e.Message, key, "[secret]"), maxMessage)
+	e.Type = strings.ReplaceAll(e.Type, key, "[secret]")
+	e.Code = strings.ReplaceAll(e.Code, key, "[secret]")
+	e.RequestID = strings.ReplaceAll(e.RequestID, key, "[secret]")
+	return e
+}
+
+func orElse(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
+var errTooLarge = errors.New("the answer is larger than any that is expected")
+
+// boundedBody ends a body that grows too large, and remembers how reading it failed.
+type boundedBody struct {
+	io.ReadCloser
+	left int64
+	err  error
+}
+
+func (b *boundedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if b.left -= int64(n); b.left < 0 {
+		n, err = 0, errTooLarge
+	}
+	if err != nil && err != io.EOF {
+		b.err = err
+	}
+	return n, err
+}
+
+// drain reads what little may be left, so that the connection can be used again, and closes.
+func drain(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, 64<<10)
+	_ = body.Close()
+}

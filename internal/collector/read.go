@@ -1,0 +1,240 @@
+package collector
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/anthropic-monitor/monitor/internal/adminapi"
+	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
+)
+
+// windowTimeout bounds the reading of one live window, so that the ones after it get their turn.
+const windowTimeout = 45 * time.Second
+
+// How long a window by the hour may be, and how many rows it should bring: a request of the older
+// report is 168 buckets of any size, one of analytics a thousand rows.
+const (
+	shortestWindow = 6 * time.Hour
+	firstWindow    = 48 * time.Hour
+	longestWindow  = 168 * time.Hour
+	bucketRows     = 50_000
+	analyticsRows  = 10_000
+)
+
+var (
+	// errRefused is a report that turned out to be refused; what is due is to be planned anew.
+	errRefused = errors.New("the report is refused")
+	// errKeyRefused is a key that may not even read its organization.
+	errKeyRefused = errors.New("the admin key is refused")
+)
+
+// planFor reads what the plan of a fact needs.
+func (w *worker) planFor(ctx context.Context, f spend.Fact, window spend.Window, now time.Time) (plan, error) {
+	slots, err := w.Store.Slots(ctx, w.org.ID, f, window)
+	if err != nil {
+		return plan{}, fmt.Errorf("reading the ledger: %w", err)
+	}
+	list, err := w.Store.Watermarks(ctx, w.org.ID)
+	if err != nil {
+		return plan{}, fmt.Errorf("reading the watermarks: %w", err)
+	}
+	marks := map[spend.Report]storage.Watermark{}
+	for _, m := range list {
+		marks[m.Report] = m
+	}
+	return plan{now, newLedger(slots), reportsFor(f, w.Config.Reports, marks, now), marks}, nil
+}
+
+// live reads what is due at a tick of the fact's job. What can only fail again is skipped; the
+// rest of the windows is left for the next tick once something fails that will pass.
+func (w *worker) live(ctx context.Context, now time.Time, f spend.Fact) error {
+	window := spend.Window{Start: openFrom(now).Add(-pollBack - day), End: now.Add(day)}
+	var errs []error
+	for range len(allReports) { // each refusal is planned around
+		p, err := w.planFor(ctx, f, window, now)
+		if err != nil {
+			return err
+		}
+		if len(p.reports) == 0 && f != spend.FactRequests {
+			return fmt.Errorf("%s: no report is allowed to this key: %s", f, w.refusals(p))
+		}
+		replan := false
+		errs = nil
+		for _, x := range p.live() {
+			err := w.fetch(ctx, now, f, p, x, windowTimeout)
+			if replan = errors.Is(err, errRefused); replan {
+				break
+			}
+			if err != nil {
+				errs = append(errs, err)
+			}
+			if stops(err) {
+				break
+			}
+		}
+		if !replan {
+			break
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// allReports are the reports that facts come from.
+var allReports = [...]spend.Report{
+	spend.ReportMessages, spend.ReportCost, spend.ReportAnalyticsUsage, spend.ReportAnalyticsCost,
+}
+
+// refusals says why reports are refused.
+func (w *worker) refusals(p plan) string {
+	var text string
+	for _, r := range allReports {
+		if m := p.marks[r]; refused(m, p.now) {
+			text += fmt.Sprintf("%s (%s) ", r, m.Reason)
+		}
+	}
+	return text + "; asking again within the hour"
+}
+
+// stops reports whether going on with other windows is useless: the API is away or refuses the
+// key, the database fails, the time is over.
+func stops(err error) bool {
+	var e *adminapi.Error
+	if err == nil || errors.As(err, &e) && !e.Temporary() && !e.Refused() {
+		return false
+	}
+	return true
+}
+
+// fetch reads a want in windows of a length that suits the organization's size, newest first.
+func (w *worker) fetch(ctx context.Context, now time.Time, f spend.Fact, p plan, x want, timeout time.Duration) error {
+	for !x.window.Empty() {
+		part := p.newest(x, w.lengthOf(x.report))
+		limited, cancel := context.WithTimeout(ctx, timeout)
+		err := w.read(limited, now, f, p, part)
+		cancel()
+		if err != nil {
+			if cut(err) && ctx.Err() == nil {
+				w.shorten(part)
+			}
+			return fmt.Errorf("%s %s by the %s: %w", part.report, part.window, part.grain, err)
+		}
+		x.window.End = part.window.Start
+	}
+	return nil
+}
+
+// read reads a window and stores it, or compares it with what is stored.
+func (w *worker) read(ctx context.Context, now time.Time, f spend.Fact, p plan, x want) error {
+	var err error
+	switch {
+	case x.compare:
+		err = w.compare(ctx, now, f, p, x)
+	case f == spend.FactCost:
+		err = w.readCosts(ctx, now, p, x)
+	default:
+		err = w.readUsage(ctx, now, f, p, x)
+	}
+	return w.refusal(ctx, now, p, x.report, err)
+}
+
+// refusal turns the refusal of a report into a note in the store, unless it is the key that is refused.
+func (w *worker) refusal(ctx context.Context, now time.Time, p plan, r spend.Report, err error) error {
+	var e *adminapi.Error
+	if !errors.As(err, &e) || !e.Refused() || e.Kind == adminapi.KindAuthentication {
+		return err
+	}
+	if _, keyErr := w.Client.Organization(ctx); keyErr != nil {
+		if errors.As(keyErr, &e) && e.Refused() {
+			return fmt.Errorf("%w: %w", errKeyRefused, keyErr)
+		}
+		return keyErr
+	}
+	return w.markRefused(ctx, now, p, r, e.Message)
+}
+
+// markRefused notes that a report is refused; that it still is, is not logged again.
+func (w *worker) markRefused(ctx context.Context, now time.Time, p plan, r spend.Report, reason string) error {
+	if p.marks[r].RefusedAt.IsZero() {
+		w.log.WarnContext(ctx, "report is refused, doing without it and asking again every day", "report", string(r), "reason", reason)
+	}
+	mark := storage.Watermark{Report: r, ReadAt: p.marks[r].ReadAt, RefusedAt: now, Reason: reason}
+	if err := w.owner.SetWatermark(ctx, mark); err != nil {
+		return err
+	}
+	return errRefused
+}
+
+// reading is the reading of a want that was answered. Analytics has nothing to say about hours
+// after its data; the reading ends there. A window long past is complete also where the report
+// leaves out the empty buckets at its end.
+func reading(x want, dataAt, readAt time.Time) storage.Reading {
+	r := storage.Reading{Report: x.report, Grain: x.grain, Window: x.window, At: readAt, DataAt: dataAt}
+	switch {
+	case isAnalytics(x.report):
+		if end := x.grain.Floor(dataAt); end.Before(r.Window.End) {
+			r.Window.End = end
+		}
+	case !r.Window.End.After(readAt.Add(-daySettled)) && r.Window.End.After(dataAt):
+		r.DataAt = r.Window.End
+	}
+	return r
+}
+
+// note keeps what a reading changed: rows for the run, the length of the next windows, and answers
+// that were held for the log.
+func (w *worker) note(ctx context.Context, p plan, x want, rows int, c storage.Change) {
+	w.run.Rows += int64(c.Written + c.Deleted)
+	w.changed = w.changed || c.Written+c.Deleted > 0
+	w.patience = 0
+	if x.grain == spend.Hour && rows > 0 {
+		w.adapt(x, rows)
+	}
+	first := slices.ContainsFunc(c.Held, func(h spend.Window) bool {
+		s := p.ledger.slot(h.Start)
+		return s != nil && s.SuspectReads == 0
+	})
+	if first {
+		held := spend.Join(c.Held)
+		w.log.WarnContext(ctx, "the API has nothing for hours that had figures; they are kept unless it says so again over two hours",
+			"report", string(x.report), "window", spend.Window{Start: held[0].Start, End: held[len(held)-1].End}.String())
+	}
+}
+
+// mark stores how far a report was read.
+func (w *worker) mark(ctx context.Context, r spend.Report, dataAt, readAt time.Time) error {
+	return w.owner.SetWatermark(ctx, storage.Watermark{Report: r, DataAt: dataAt, ReadAt: readAt})
+}
+
+func (w *worker) lengthOf(r spend.Report) time.Duration {
+	if l := w.length[r]; l > 0 {
+		return l
+	}
+	return firstWindow
+}
+
+// adapt chooses the length of the next windows by the rows that this one brought.
+func (w *worker) adapt(x want, rows int) {
+	aim := bucketRows
+	if isAnalytics(x.report) {
+		aim = analyticsRows
+	}
+	hours := int(x.window.Duration() / time.Hour)
+	length := time.Duration(aim*hours/rows) * time.Hour
+	w.length[x.report] = min(max(length, shortestWindow), longestWindow)
+}
+
+// shorten reacts to a window that took too long: the next one is shorter, or gets more time.
+func (w *worker) shorten(x want) {
+	if x.grain == spend.Hour && x.window.Duration() > shortestWindow {
+		w.length[x.report] = max((x.window.Duration() / 2).Truncate(time.Hour), shortestWindow)
+		return
+	}
+	w.patience = min(max(2*w.patience, time.Minute), 5*time.Minute)
+}
+
+// cut reports whether the time was over.
+func cut(err error) bool { return errors.Is(err, context.DeadlineExceeded) }

@@ -1,0 +1,149 @@
+package report
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/anthropic-monitor/monitor/internal/spend"
+)
+
+// field is a named value of a row: a string, a whole number, a bool or money.
+type field struct {
+	name     string
+	value    any
+	optional bool // left out of JSON where it is zero
+}
+
+// object is written as a JSON object with its fields in order.
+type object []field
+
+// MarshalJSON writes the object.
+func (o object) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for _, f := range o {
+		if f.optional && (f.value == int64(0) || f.value == false || f.value == "") {
+			continue
+		}
+		if b.Len() > 1 {
+			b.WriteByte(',')
+		}
+		v, err := json.Marshal(f.value)
+		if err != nil {
+			return nil, fmt.Errorf("field %s: %w", f.name, err)
+		}
+		fmt.Fprintf(&b, "%q:%s", f.name, v)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+// figures are the fields of the numbers, named as in SQL.
+func (p Params) figures(f Figures) object {
+	if p.Kind == Costs {
+		return object{
+			{name: "cost_usd", value: f.Cost},
+			{name: "list_usd", value: f.List},
+			{name: "basis", value: string(f.Basis), optional: true},
+			{name: "unpriced_tokens", value: f.Unpriced, optional: true},
+			{name: "uncertain", value: f.Uncertain, optional: true},
+		}
+	}
+	var o object
+	for k := range spend.NumKinds {
+		o = append(o, field{name: countName(k), value: f.Counts[k]})
+	}
+	return append(o, field{name: "requests", value: f.Requests})
+}
+
+// countName is the SQL name of what the kind counts.
+func countName(k spend.Kind) string {
+	if k == spend.WebSearches {
+		return "web_searches"
+	}
+	return k.TokenType() + "_tokens"
+}
+
+// row is the fields of a row.
+func (p Params) row(r Row) object {
+	o := object{
+		{name: "start", value: r.Start.UTC().Format(time.RFC3339)},
+		{name: "end", value: r.End.UTC().Format(time.RFC3339)},
+		{name: "organization", value: r.Organization},
+	}
+	for _, d := range p.By {
+		switch d {
+		case spend.ByOrganization:
+			continue // every row has it
+		case spend.ByWorkspace, spend.ByAPIKey:
+			id := *r.Field(d)
+			if id == spend.NoKey && d == spend.ByAPIKey {
+				id = ""
+			}
+			o = append(o, field{name: d.Column(), value: id})
+		}
+		o = append(o, field{name: string(d), value: r.Name(d)})
+	}
+	return append(o, p.figures(r.Figures)...)
+}
+
+// MarshalJSON writes the answer as the HTTP API gives it: as_of (null if nothing was read yet),
+// from, to, data and total. Money is a decimal string in dollars.
+func (a Answer) MarshalJSON() ([]byte, error) {
+	out := struct {
+		AsOf  *string  `json:"as_of"`
+		From  string   `json:"from"`
+		To    string   `json:"to"`
+		Data  []object `json:"data"`
+		Total object   `json:"total"`
+	}{
+		From:  a.Window.Start.UTC().Format(time.RFC3339),
+		To:    a.Window.End.UTC().Format(time.RFC3339),
+		Data:  make([]object, len(a.Rows)),
+		Total: a.figures(a.Total),
+	}
+	if !a.AsOf.IsZero() {
+		s := a.AsOf.UTC().Format(time.RFC3339)
+		out.AsOf = &s
+	}
+	for i, r := range a.Rows {
+		out.Data[i] = a.row(r)
+	}
+	return json.Marshal(out)
+}
+
+// WriteJSON writes the answer as JSON, indented for reading, with a line end.
+func (a Answer) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(a)
+}
+
+// WriteCSV writes the rows, without the total, under the names that JSON has them by. Every row
+// has every column; money is exact.
+func (a Answer) WriteCSV(w io.Writer) error {
+	c := csv.NewWriter(w)
+	header := make([]string, 0, 16)
+	for _, f := range a.row(Row{}) {
+		header = append(header, f.name)
+	}
+	if err := c.Write(header); err != nil {
+		return err
+	}
+	for _, r := range a.Rows {
+		line := make([]string, 0, len(header))
+		for _, f := range a.row(r) {
+			line = append(line, fmt.Sprint(f.value))
+		}
+		if err := c.Write(line); err != nil {
+			return err
+		}
+	}
+	c.Flush()
+	return c.Error()
+}

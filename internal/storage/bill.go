@@ -1,0 +1,176 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/anthropic-monitor/monitor/internal/spend"
+)
+
+// sharedOut reports whether the slot is a bill by the day whose cells are shared out to usage.
+func sharedOut(s Slot) bool {
+	return s.Report == spend.ReportCost && s.Grain == spend.Day && s.State == Billed
+}
+
+// Bill is [Owner.Bill] on a backend's transaction.
+func Bill(ctx context.Context, tx Tx, day, now time.Time) error {
+	w := spend.Day.Bucket(day)
+	name := w.Start.Format(time.DateOnly)
+	switch {
+	case !w.Start.Equal(day):
+		return fmt.Errorf("bill %s: not the start of a UTC day", day.UTC().Format(time.RFC3339))
+	case w.End.After(now):
+		return fmt.Errorf("bill %s: the day is not over", name)
+	}
+	slots, err := tx.Slots(ctx, spend.FactCost, w)
+	if err != nil {
+		return err
+	}
+	if len(slots) != 1 || slots[0].Report != spend.ReportCost {
+		return fmt.Errorf("bill %s: cost report of the day: %w", name, ErrNotFound)
+	}
+	if slots[0].State == Billed {
+		return nil
+	}
+	slots[0].State = Billed
+	if err := tx.PutSlots(ctx, spend.FactCost, slots); err != nil {
+		return err
+	}
+	if err := shareDay(ctx, tx, w); err != nil {
+		return err
+	}
+	return tx.MarkChanged(ctx, []time.Time{w.Start})
+}
+
+// shareDay shares a day's bill out to the usage that counts on it.
+func shareDay(ctx context.Context, tx Tx, day spend.Window) error {
+	bill, err := tx.Rows(ctx, CostDay, day)
+	if err != nil {
+		return err
+	}
+	hours, err := tx.Rows(ctx, UsageHour, day)
+	if err != nil {
+		return err
+	}
+	days, err := tx.Rows(ctx, UsageDay, day)
+	if err != nil {
+		return err
+	}
+	usage := append(hours, days...)
+	cells, err := withDims(ctx, tx, bill)
+	if err != nil {
+		return err
+	}
+	weights, err := withDims(ctx, tx, usage)
+	if err != nil {
+		return err
+	}
+	bills, rests := ShareOut(cells, weights)
+	shares := make([]RowShare, len(usage))
+	for i, u := range usage {
+		shares[i] = RowShare{u.Bucket, u.Series, bills[i]}
+	}
+	if err := tx.PutShares(ctx, UsageHour, shares[:len(hours)]); err != nil {
+		return err
+	}
+	if err := tx.PutShares(ctx, UsageDay, shares[len(hours):]); err != nil {
+		return err
+	}
+	left := make([]RowRest, len(bill))
+	for i, b := range bill {
+		left[i] = RowRest{b.Bucket, b.Series, rests[i], b.List - (b.Amount - rests[i])}
+	}
+	return tx.PutRests(ctx, left)
+}
+
+// DimsRow is a row and what its series stands for.
+type DimsRow struct {
+	*Row
+	spend.Dims
+}
+
+func withDims(ctx context.Context, tx Tx, rows []Row) ([]DimsRow, error) {
+	ids := make([]int64, len(rows))
+	for i := range rows {
+		ids[i] = rows[i].Series
+	}
+	dims, err := tx.Dims(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]DimsRow, len(rows))
+	for i := range rows {
+		out[i] = DimsRow{&rows[i], dims[i]}
+	}
+	return out, nil
+}
+
+// ShareOut shares the cells of a bill out to the usage of the same day by estimated cost, and
+// where nothing in the cell is priced by tokens. It returns each usage row's share by kind and what
+// of each cell matches no usage; the shares and the rests add up to the bill exactly.
+func ShareOut(bill, usage []DimsRow) (shares []spend.Amounts, rests []spend.Money) {
+	// Candidates are found by what a bill always tells; the rest of a cell may be untold.
+	type place struct {
+		workspace, model string
+		kind             spend.Kind
+	}
+	candidates := map[place][]int{}
+	for i, u := range usage {
+		for k := range spend.NumKinds {
+			if u.Counts[k] > 0 || u.Estimate[k] > 0 {
+				p := place{u.WorkspaceID, u.Model, k}
+				candidates[p] = append(candidates[p], i)
+				if k == spend.WebSearches {
+					p.model = "" // the bill of web searches may tell no model
+					candidates[p] = append(candidates[p], i)
+				}
+			}
+		}
+	}
+	shares = make([]spend.Amounts, len(usage))
+	rests = make([]spend.Money, len(bill))
+	for n, cell := range bill {
+		rests[n] = cell.Amount
+		kind, ok := kindOf(cell.CostType, cell.TokenType)
+		if !ok {
+			continue
+		}
+		var matches []int
+		var byCost, byCount []spend.Money
+		for _, i := range candidates[place{cell.WorkspaceID, cell.Model, kind}] {
+			u := usage[i]
+			if same(cell.ServiceTier, u.ServiceTier) && same(cell.ContextWindow, u.ContextWindow) && same(cell.InferenceGeo, u.InferenceGeo) {
+				matches = append(matches, i)
+				byCost = append(byCost, u.Estimate[kind])
+				byCount = append(byCount, spend.Money(u.Counts[kind]))
+			}
+		}
+		parts := spend.Shares(cell.Amount, byCost)
+		if parts == nil {
+			parts = spend.Shares(cell.Amount, byCount)
+		}
+		if parts == nil {
+			continue
+		}
+		for i, part := range parts {
+			shares[matches[i]][kind] += part
+		}
+		rests[n] = 0
+	}
+	return shares, rests
+}
+
+// same reports whether two values of a dimension may be one: a report that was not grouped by it,
+// or does not tell it, leaves it empty.
+func same(a, b string) bool { return a == b || a == "" || b == "" }
+
+// kindOf is the kind that a cost type and token type stand for; false for what usage does not count.
+func kindOf(costType, tokenType string) (spend.Kind, bool) {
+	for k := range spend.NumKinds {
+		if k.CostType() == costType && k.TokenType() == tokenType {
+			return k, true
+		}
+	}
+	return 0, false
+}

@@ -1,0 +1,251 @@
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
+)
+
+// owner writes what belongs to one organization, over the connection that holds its lock. It is
+// safe for concurrent use; its transactions follow one another.
+type owner struct {
+	store        *Store
+	organization int32
+
+	mu   sync.Mutex
+	conn *pgx.Conn // nil once it is lost or released
+	ids  map[spend.Dims]int64
+	dims map[int64]spend.Dims
+}
+
+var _ storage.Owner = (*owner)(nil)
+
+// Own takes the organization's lock on a connection of its own.
+func (s *Store) Own(ctx context.Context, organization string) (storage.Owner, error) {
+	doing := fmt.Sprintf("owning %s", organization)
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return nil, s.fail(ctx, doing, err)
+	}
+	o, err := own(ctx, conn, organization)
+	if err != nil {
+		closeConn(conn)
+		return nil, s.fail(ctx, doing, err)
+	}
+	o.store = s
+	s.mu.Lock()
+	s.owned[o] = true
+	s.mu.Unlock()
+	return o, nil
+}
+
+func own(ctx context.Context, conn *pgx.Conn, organization string) (*owner, error) {
+	id, err := organizationID(ctx, conn, organization)
+	if err != nil {
+		return nil, err
+	}
+	var locked bool
+	if err := conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", lockKey(organization)).Scan(&locked); err != nil {
+		return nil, err
+	}
+	if !locked {
+		return nil, storage.ErrOwned
+	}
+	// Only the owner makes series, so that what is not in memory is new. They are read after the
+	// lock was taken, when the owner before cannot add any.
+	o := &owner{organization: id, conn: conn, ids: map[spend.Dims]int64{}, dims: map[int64]spend.Dims{}}
+	rows, _ := conn.Query(ctx, "select id, "+dimensionColumns("")+" from series where organization = $1", id)
+	known, err := pgx.CollectRows(rows, scanSeries)
+	if err != nil {
+		return nil, err
+	}
+	o.remember(known)
+	return o, nil
+}
+
+// lockKey is the organization's number among the advisory locks of the database.
+func lockKey(organization string) int64 {
+	h := sha256.Sum256([]byte("anthropic-monitor organization " + organization))
+	return int64(binary.BigEndian.Uint64(h[:8]))
+}
+
+func closeConn(conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.Background(), cancelTimeout)
+	defer cancel()
+	_ = conn.Close(ctx)
+}
+
+// remember adds series to those in memory.
+func (o *owner) remember(known []series) {
+	for _, s := range known {
+		o.ids[s.dims] = s.id
+		o.dims[s.id] = s.dims
+	}
+}
+
+// write runs a transaction on the owner's connection. When that breaks, the lock is gone with it,
+// and ownership is lost: whether the transaction was committed is then not known, but it was as a
+// whole or not at all.
+func (o *owner) write(ctx context.Context, doing string, f func(*tx) error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.conn == nil {
+		return fmt.Errorf("%s: %w", doing, storage.ErrLost)
+	}
+	err := o.transact(ctx, f)
+	if o.conn.IsClosed() {
+		o.close()
+		return fmt.Errorf("%s: %w: %w", doing, storage.ErrLost, err)
+	}
+	return o.store.fail(ctx, doing, err)
+}
+
+func (o *owner) transact(ctx context.Context, f func(*tx) error) error {
+	ptx, err := o.conn.Begin(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		// The context may be over already; after a commit this does nothing.
+		ctx, cancel := context.WithTimeout(context.Background(), cancelTimeout)
+		defer cancel()
+		_ = ptx.Rollback(ctx)
+	}()
+	t := &tx{Tx: ptx, organization: o.organization, owner: o, known: map[storage.Table]known{}}
+	if err := f(t); err != nil {
+		return err
+	}
+	if err := ptx.Commit(ctx); err != nil {
+		return err
+	}
+	o.remember(t.interned)
+	return nil
+}
+
+// Release gives the lock back and closes the connection.
+func (o *owner) Release() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.conn == nil {
+		return nil
+	}
+	// The server would release the lock by itself, but only some time after the connection closed.
+	ctx, cancel := context.WithTimeout(context.Background(), cancelTimeout)
+	defer cancel()
+	_, _ = o.conn.Exec(ctx, "select pg_advisory_unlock_all()")
+	o.close()
+	return nil
+}
+
+func (o *owner) close() {
+	closeConn(o.conn)
+	o.conn = nil
+	o.store.mu.Lock()
+	delete(o.store.owned, o)
+	o.store.mu.Unlock()
+}
+
+// ReplaceUsage replaces the usage in a window.
+func (o *owner) ReplaceUsage(ctx context.Context, r storage.Reading, rows []spend.Usage) (storage.Change, error) {
+	return o.replace(ctx, "usage", r, func(t *tx) (storage.Change, error) {
+		return storage.ReplaceUsage(ctx, t, r, rows)
+	})
+}
+
+// ReplaceRequests replaces the request counts in a window.
+func (o *owner) ReplaceRequests(ctx context.Context, r storage.Reading, rows []spend.Usage) (storage.Change, error) {
+	return o.replace(ctx, "requests", r, func(t *tx) (storage.Change, error) {
+		return storage.ReplaceRequests(ctx, t, r, rows)
+	})
+}
+
+// ReplaceCosts replaces the bill of a window.
+func (o *owner) ReplaceCosts(ctx context.Context, r storage.Reading, rows []spend.Cost) (storage.Change, error) {
+	return o.replace(ctx, "costs", r, func(t *tx) (storage.Change, error) {
+		return storage.ReplaceCosts(ctx, t, r, rows)
+	})
+}
+
+func (o *owner) replace(ctx context.Context, what string, r storage.Reading, f func(*tx) (storage.Change, error)) (storage.Change, error) {
+	var change storage.Change
+	err := o.write(ctx, fmt.Sprintf("writing %s of %s", what, r.Window), func(t *tx) (err error) {
+		change, err = f(t)
+		return err
+	})
+	if err != nil {
+		return storage.Change{}, err
+	}
+	return change, nil
+}
+
+// Bill turns a day of the cost report billed.
+func (o *owner) Bill(ctx context.Context, day time.Time, now time.Time) error {
+	return o.write(ctx, "billing a day", func(t *tx) error { return storage.Bill(ctx, t, day, now) })
+}
+
+// Confirm records that slots were compared and agreed.
+func (o *owner) Confirm(ctx context.Context, f spend.Fact, w spend.Window, now time.Time) error {
+	return o.write(ctx, fmt.Sprintf("confirming %s of %s", f, w), func(t *tx) error {
+		return storage.Confirm(ctx, t, f, w, now)
+	})
+}
+
+// Reestimate gives usage that is not billed a new estimate.
+func (o *owner) Reestimate(ctx context.Context, from time.Time, priceVersion string, estimate func(*spend.Usage)) error {
+	return o.write(ctx, "estimating usage anew", func(t *tx) error {
+		if err := storage.Reestimate(ctx, t, from, estimate); err != nil {
+			return err
+		}
+		return t.exec(ctx, "update organization set price_version = $2 where id = $1", t.organization, priceVersion)
+	})
+}
+
+// SetWatermark records how far a report was read.
+func (o *owner) SetWatermark(ctx context.Context, w storage.Watermark) error {
+	return o.write(ctx, fmt.Sprintf("saving the watermark of %s", w.Report), func(t *tx) error {
+		return t.exec(ctx, `
+			insert into watermark as old (organization, report, data_at, read_at, refused_at, reason)
+			values ($1, $2, $3, $4, $5, $6)
+			on conflict (organization, report) do update
+			set data_at = greatest(old.data_at, excluded.data_at), read_at = coalesce(excluded.read_at, old.read_at),
+				refused_at = excluded.refused_at, reason = excluded.reason`,
+			t.organization, string(w.Report), orNull(w.DataAt), orNull(w.ReadAt), orNull(w.RefusedAt), w.Reason)
+	})
+}
+
+// SetLive records when live collection began.
+func (o *owner) SetLive(ctx context.Context, now time.Time) error {
+	return o.write(ctx, "saving when live collection began", func(t *tx) error {
+		return t.exec(ctx, "update organization set live_at = $2 where id = $1 and live_at is null", t.organization, now)
+	})
+}
+
+// UpdateCounters brings the running totals up to date.
+func (o *owner) UpdateCounters(ctx context.Context, maxSeries int) error {
+	return o.write(ctx, "updating the counters", func(t *tx) error { return storage.UpdateCounters(ctx, t, maxSeries) })
+}
+
+// Prune removes and folds what is older than is kept.
+func (o *owner) Prune(ctx context.Context, k storage.Keep) (int64, error) {
+	var removed int64
+	err := o.write(ctx, "pruning", func(t *tx) (err error) {
+		if removed, err = storage.Prune(ctx, t, k); err != nil || k.Minute.IsZero() {
+			return err
+		}
+		runs, err := t.pruneRuns(ctx, k.Minute)
+		removed += runs
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return removed, nil
+}

@@ -1,0 +1,405 @@
+package storage
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/anthropic-monitor/monitor/internal/spend"
+)
+
+// ReplaceUsage is [Owner.ReplaceUsage] on a backend's transaction.
+func ReplaceUsage(ctx context.Context, tx Tx, r Reading, usage []spend.Usage) (Change, error) {
+	return replaceUsage(ctx, tx, spend.FactUsage, r, usage)
+}
+
+// ReplaceRequests is [Owner.ReplaceRequests] on a backend's transaction.
+func ReplaceRequests(ctx context.Context, tx Tx, r Reading, usage []spend.Usage) (Change, error) {
+	return replaceUsage(ctx, tx, spend.FactRequests, r, usage)
+}
+
+func replaceUsage(ctx context.Context, tx Tx, f spend.Fact, r Reading, usage []spend.Usage) (Change, error) {
+	rows := make([]Row, len(usage))
+	for i := range usage {
+		u := &usage[i]
+		if u.CostType != "" || u.TokenType != "" {
+			return Change{}, fmt.Errorf("%s row %d of %s has a cost type", f, i, r.Window)
+		}
+		rows[i].Bucket = u.Bucket.Unix()
+		if f == spend.FactRequests {
+			rows[i].Requests = u.Requests
+		} else {
+			rows[i].Counts, rows[i].Estimate, rows[i].Price = u.Counts, u.Estimate, u.Price
+		}
+		for k := range u.Counts {
+			if rows[i].Counts[k] < 0 || rows[i].Estimate[k] < 0 || rows[i].Requests < 0 {
+				return Change{}, fmt.Errorf("%s row %d of %s is negative", f, i, r.Window)
+			}
+		}
+	}
+	return replace(ctx, tx, f, r, rows, func(i int) *spend.Dims { return &usage[i].Dims })
+}
+
+// ReplaceCosts is [Owner.ReplaceCosts] on a backend's transaction.
+func ReplaceCosts(ctx context.Context, tx Tx, r Reading, costs []spend.Cost) (Change, error) {
+	rows := make([]Row, len(costs))
+	for i := range costs {
+		c := &costs[i]
+		rows[i] = Row{Bucket: c.Bucket.Unix(), Amount: c.Amount, List: c.List}
+	}
+	return replace(ctx, tx, spend.FactCost, r, rows, func(i int) *spend.Dims { return &costs[i].Dims })
+}
+
+// replace makes the rows the only ones of the reading's grain in its window.
+func replace(ctx context.Context, tx Tx, f spend.Fact, r Reading, rows []Row, dims func(int) *spend.Dims) (Change, error) {
+	r.Window = spend.Window{Start: r.Window.Start.UTC(), End: r.Window.End.UTC()}
+	r.At, r.DataAt = r.At.UTC().Truncate(time.Second), r.DataAt.UTC()
+	if err := checkReading(f, r); err != nil {
+		return Change{}, err
+	}
+	start, end, grain := r.Window.Start.Unix(), r.Window.End.Unix(), int64(r.Grain)
+	for i := range rows {
+		if b := rows[i].Bucket; b < start || b >= end || b%grain != 0 {
+			return Change{}, fmt.Errorf("%s row at %s does not lie in a %s of %s",
+				f, time.Unix(b, 0).UTC().Format(time.RFC3339), r.Grain, r.Window)
+		}
+	}
+	ids, err := tx.Intern(ctx, len(rows), dims)
+	if err != nil {
+		return Change{}, err
+	}
+	for i := range rows {
+		rows[i].Series = ids[i]
+	}
+	sortRows(rows)
+	for i := range rows[min(1, len(rows)):] {
+		if compareRows(rows[i], rows[i+1]) == 0 {
+			return Change{}, fmt.Errorf("two %s rows of %s have the same dimensions at %s",
+				f, r.Window, time.Unix(rows[i].Bucket, 0).UTC().Format(time.RFC3339))
+		}
+	}
+
+	slots, err := tx.Slots(ctx, f, r.Window.Align(spend.Day))
+	if err != nil {
+		return Change{}, err
+	}
+	units, err := Units(f, r, slots)
+	if err != nil {
+		return Change{}, err
+	}
+	d := diff{fact: f, reading: r, empty: len(rows) == 0, table: tables[f][r.Grain], days: map[int64]bool{}}
+	if err := d.compare(ctx, tx, units, rows); err != nil {
+		return Change{}, err
+	}
+	if err := d.write(ctx, tx); err != nil {
+		return Change{}, err
+	}
+	if f == spend.FactUsage {
+		if err := d.updateKeyUse(ctx, tx); err != nil {
+			return Change{}, err
+		}
+	}
+	if err := d.reshare(ctx, tx); err != nil {
+		return Change{}, err
+	}
+	return d.change, tx.MarkChanged(ctx, daysOf(d.days))
+}
+
+// diff is what a reading changes.
+type diff struct {
+	fact    spend.Fact
+	reading Reading
+	table   Table
+	empty   bool // the answer had not a single row
+
+	put       []Row
+	remove    map[Table][]Row // rows of ruling grains that are gone, by table
+	drop, set []Slot
+	revisions []RowRevision
+	days      map[int64]bool // days whose figures changed
+	touched   map[int64]bool // days whose rows changed, figures or not
+	counted   []Row          // rows read that count
+	beside    []Row          // minutes read that only stand beside what counts
+	lost      []lostUse
+	change    Change
+}
+
+// compare goes through the units with what is stored beside what was read.
+func (d *diff) compare(ctx context.Context, tx Tx, units []Unit, rows []Row) error {
+	same, err := tx.Rows(ctx, d.table, d.reading.Window)
+	if err != nil {
+		return err
+	}
+	d.remove, d.touched = map[Table][]Row{}, map[int64]bool{}
+	for _, u := range units {
+		stored, fresh := within(same, u.Window), within(rows, u.Window)
+		ruling, mixed := stored, false
+		if len(u.Old) > 0 && u.Old[0].Grain != d.reading.Grain || len(u.Old) > 1 {
+			if len(u.New) > 0 {
+				if ruling, err = d.rulingRows(ctx, tx, u.Old); err != nil {
+					return err
+				}
+			}
+			mixed = true
+		}
+		switch {
+		case len(u.New) == 0 && d.empty:
+			continue
+		case d.empty && len(ruling) > 0 && d.hold(u, ruling):
+			continue
+		}
+		d.merge(stored, fresh)
+		if len(u.New) == 0 {
+			d.beside = append(d.beside, fresh...)
+			continue
+		}
+		d.counted = append(d.counted, fresh...)
+		changed := d.figures(u, ruling, fresh, mixed)
+		for _, s := range u.Old {
+			if g := s.Grain; g != d.reading.Grain {
+				if g != spend.Minute {
+					t := tables[d.fact][g]
+					d.remove[t] = append(d.remove[t], within(ruling, s.Window)...)
+				}
+				d.touched[s.Window.Start.Unix()/int64(spend.Day)] = true
+			}
+			if !slices.ContainsFunc(u.New, func(n Slot) bool { return n.Window == s.Window }) {
+				d.drop = append(d.drop, s)
+			}
+		}
+		for _, n := range u.New {
+			if len(u.Old) == 1 && !mixed && !changed && u.Old[0].Report == n.Report {
+				n.Since = u.Old[0].Since
+			}
+			d.set = append(d.set, n)
+		}
+	}
+	return nil
+}
+
+// rulingRows reads the rows that count in the slots.
+func (d *diff) rulingRows(ctx context.Context, tx Tx, slots []Slot) ([]Row, error) {
+	var all []Row
+	for _, s := range slots {
+		rows, err := tx.Rows(ctx, tables[d.fact][s.Grain], s.Window)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, rows...)
+	}
+	return all, nil
+}
+
+// hold keeps the unit's rows in spite of an empty answer, and reports false where that answer has
+// come often enough to be believed.
+func (d *diff) hold(u Unit, ruling []Row) bool {
+	believed := true
+	var held []Slot
+	for _, s := range u.Old {
+		if len(within(ruling, s.Window)) > 0 {
+			believed = s.hold(d.reading.At) && believed
+			held = append(held, s)
+		}
+	}
+	if believed {
+		return false
+	}
+	for _, s := range held {
+		d.set = append(d.set, s)
+		d.change.Held = append(d.change.Held, s.Window)
+	}
+	return true
+}
+
+// merge compares rows of the reading's grain, both sorted.
+func (d *diff) merge(stored, fresh []Row) {
+	written := len(d.put)
+	pairs(stored, fresh, func(old, now *Row) {
+		switch {
+		case now == nil:
+			d.remove[d.table] = append(d.remove[d.table], *old)
+			d.change.Deleted++
+		case old == nil || *old != *now:
+			d.put = append(d.put, *now)
+		}
+	})
+	d.change.Written += len(d.put) - written
+}
+
+// figures compares what counted in the unit with what counts now and reports whether it differs.
+// Where the grains differ the coarser one is compared.
+func (d *diff) figures(u Unit, ruling, fresh []Row, mixed bool) bool {
+	grain := d.reading.Grain
+	if mixed {
+		for _, s := range u.Old {
+			grain = max(grain, s.Grain)
+		}
+		ruling, fresh = coarsen(ruling, grain), coarsen(fresh, grain)
+	}
+	settled := func(bucket int64) bool {
+		for _, s := range u.Old {
+			if s.Window.Contains(time.Unix(bucket, 0)) {
+				return s.settled()
+			}
+		}
+		return false
+	}
+	changed := false
+	pairs(ruling, fresh, func(old, now *Row) {
+		if old != nil && now != nil && *old == *now {
+			return
+		}
+		changed = true
+		var before, after Row
+		if old != nil {
+			before = *old
+		}
+		if now != nil {
+			after = *now
+		}
+		at := max(before.Bucket, after.Bucket)
+		series := max(before.Series, after.Series)
+		d.days[at/int64(spend.Day)] = true
+		d.touched[at/int64(spend.Day)] = true
+		if before.figures() != after.figures() && settled(at) {
+			d.revisions = append(d.revisions, RowRevision{
+				Bucket: at, Series: series, Grain: grain, RevisedAt: d.reading.At,
+				Old: before.figures(), New: after.figures(),
+			})
+		}
+		if !before.Counts.IsZero() && after.Counts.IsZero() {
+			d.lost = append(d.lost, lostUse{series, grain.Bucket(time.Unix(at, 0))})
+		}
+	})
+	return changed
+}
+
+// write carries the difference out.
+func (d *diff) write(ctx context.Context, tx Tx) error {
+	for _, t := range slices.Sorted(maps.Keys(d.remove)) {
+		if err := tx.DeleteRows(ctx, t, d.remove[t]); err != nil {
+			return err
+		}
+	}
+	if err := tx.PutRows(ctx, d.table, d.put); err != nil {
+		return err
+	}
+	if err := tx.DropSlots(ctx, d.fact, d.drop); err != nil {
+		return err
+	}
+	if err := tx.PutSlots(ctx, d.fact, d.set); err != nil {
+		return err
+	}
+	return tx.PutRevisions(ctx, d.fact, d.revisions)
+}
+
+// reshare brings the shares of billed days up to date with what changed in them.
+func (d *diff) reshare(ctx context.Context, tx Tx) error {
+	if d.fact == spend.FactRequests {
+		return nil
+	}
+	for _, s := range d.drop {
+		// A bill by the day gave way to one by the hour.
+		if d.fact == spend.FactCost && s.Grain == spend.Day {
+			if err := tx.ClearShares(ctx, s.Window); err != nil {
+				return err
+			}
+		}
+	}
+	if len(d.touched) == 0 {
+		return nil
+	}
+	slots, err := tx.Slots(ctx, spend.FactCost, d.reading.Window.Align(spend.Day))
+	if err != nil {
+		return err
+	}
+	for _, s := range slots {
+		if d.touched[s.Window.Start.Unix()/int64(spend.Day)] && sharedOut(s) {
+			if err := shareDay(ctx, tx, s.Window); err != nil {
+				return err
+			}
+			d.days[s.Window.Start.Unix()/int64(spend.Day)] = true
+		}
+	}
+	return nil
+}
+
+// compareRows orders rows by bucket and series.
+func compareRows(a, b Row) int {
+	if a.Bucket != b.Bucket {
+		return cmp.Compare(a.Bucket, b.Bucket)
+	}
+	return cmp.Compare(a.Series, b.Series)
+}
+
+func sortRows(rows []Row) {
+	if !slices.IsSortedFunc(rows, compareRows) {
+		slices.SortFunc(rows, compareRows)
+	}
+}
+
+// within is the part of sorted rows that lies in the window.
+func within(rows []Row, w spend.Window) []Row {
+	at := func(t time.Time) int {
+		i, _ := slices.BinarySearchFunc(rows, t.Unix(), func(r Row, u int64) int { return cmp.Compare(r.Bucket, u) })
+		return i
+	}
+	return rows[at(w.Start):at(w.End)]
+}
+
+// pairs goes through two sorted lists side by side; what the other one lacks is nil.
+func pairs(old, now []Row, visit func(old, now *Row)) {
+	for len(old) > 0 || len(now) > 0 {
+		c := 0
+		switch {
+		case len(now) == 0:
+			c = -1
+		case len(old) == 0:
+			c = 1
+		default:
+			c = compareRows(old[0], now[0])
+		}
+		switch {
+		case c < 0:
+			visit(&old[0], nil)
+			old = old[1:]
+		case c > 0:
+			visit(nil, &now[0])
+			now = now[1:]
+		default:
+			visit(&old[0], &now[0])
+			old, now = old[1:], now[1:]
+		}
+	}
+}
+
+// coarsen sums rows by buckets of the grain.
+func coarsen(rows []Row, g spend.Grain) []Row {
+	out := slices.Clone(rows)
+	for i := range out {
+		out[i].Bucket -= out[i].Bucket % int64(g)
+	}
+	slices.SortFunc(out, compareRows)
+	n := 0
+	for i := range out {
+		if n > 0 && compareRows(out[n-1], out[i]) == 0 {
+			out[n-1].add(out[i])
+			continue
+		}
+		out[n] = out[i]
+		n++
+	}
+	return out[:n]
+}
+
+// daysOf lists the days of a set, in order.
+func daysOf(set map[int64]bool) []time.Time {
+	var days []time.Time
+	for _, d := range slices.Sorted(maps.Keys(set)) {
+		days = append(days, time.Unix(d*int64(spend.Day), 0).UTC())
+	}
+	return days
+}

@@ -1,0 +1,207 @@
+package web
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/anthropic-monitor/monitor/internal/report"
+	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
+)
+
+//go:embed templates
+var templates embed.FS
+
+// pages are the templates, each with the layout around it.
+type pages map[string]*template.Template
+
+func parsePages() pages {
+	funcs := template.FuncMap{"usd": report.USD, "count": report.Count, "time": clock, "ago": ago}
+	ps := pages{}
+	for _, name := range []string{"status.html", "error.html"} {
+		ps[name] = template.Must(template.New("layout.html").Funcs(funcs).
+			ParseFS(templates, "templates/layout.html", "templates/"+name))
+	}
+	return ps
+}
+
+func (ps pages) render(w io.Writer, name string, data any) error {
+	return ps[name].Execute(w, data)
+}
+
+type errorPage struct {
+	Status int
+	Title  string
+	Text   string
+}
+
+// statusData is what the page at / shows.
+type statusData struct {
+	Now           time.Time
+	Version       string
+	Organizations []organizationPage
+}
+
+type organizationPage struct {
+	organizationStatus
+	Now    time.Time
+	Anchor string // id of the section in the page
+	Empty  bool   // no cost of the last 30 days and this month is known
+	Spent  []spent
+	Chart  chart
+	Top    []ranking
+	Jobs   []job
+}
+
+// spent is the cost of a period, up to what is known of it.
+type spent struct {
+	Period string
+	AsOf   time.Time
+	report.Figures
+}
+
+// ranking is who cost most this month.
+type ranking struct {
+	By   string
+	Rows []ranked
+	Rest int // how many more there are
+}
+
+type ranked struct {
+	Name    string
+	Percent float64 // of the greatest
+	report.Figures
+}
+
+// topRows is how many rows a ranking shows.
+const topRows = 6
+
+func (s *server) statusPage(r *http.Request) (any, error) {
+	now := s.Now().UTC()
+	orgs, err := s.Store.Organizations(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	runs, err := s.Store.LastRuns(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	data := statusData{Now: now, Version: s.Version}
+	for i, o := range orgs {
+		p, err := s.organizationPage(r.Context(), o, now)
+		if err != nil {
+			return nil, fmt.Errorf("page of %s: %w", o.Name, err)
+		}
+		p.Anchor = fmt.Sprintf("organization-%d", i+1)
+		p.Jobs = jobsOf(o, runs)
+		data.Organizations = append(data.Organizations, p)
+	}
+	return data, nil
+}
+
+func (s *server) organizationPage(ctx context.Context, o storage.OrganizationState, now time.Time) (organizationPage, error) {
+	p := organizationPage{Now: now}
+	var err error
+	if p.organizationStatus, err = s.statusOf(ctx, o, now); err != nil {
+		return p, err
+	}
+	today := spend.Day.Floor(now)
+	tomorrow, month := today.AddDate(0, 0, 1), spend.MonthStart(today)
+	first := today.AddDate(0, 0, 1-chartDays)
+	ask := func(from, to time.Time, step report.Step, by ...spend.Dimension) (report.Answer, error) {
+		return report.Run(ctx, s.Store, report.Params{
+			Kind: report.Costs, From: from, To: to, Step: step, By: by,
+			Where: []report.Filter{{Dimension: spend.ByOrganization, Values: []string{o.ID}}},
+		})
+	}
+	for _, period := range []struct {
+		name     string
+		from, to time.Time
+	}{
+		{"Today", today, tomorrow},
+		{"Yesterday", today.AddDate(0, 0, -1), today},
+		{now.Format("January"), month, tomorrow},
+	} {
+		a, err := ask(period.from, period.to, report.StepTotal)
+		if err != nil {
+			return p, err
+		}
+		p.Spent = append(p.Spent, spent{period.name, a.AsOf, a.Total})
+	}
+	days, err := ask(first, tomorrow, report.StepDay)
+	if err != nil {
+		return p, err
+	}
+	p.Chart = drawDays(days, first)
+	p.Empty = len(days.Rows) == 0 && p.Spent[2].Basis == ""
+	for _, d := range []spend.Dimension{spend.ByWorkspace, spend.ByModel} {
+		a, err := ask(month, tomorrow, report.StepTotal, d)
+		if err != nil {
+			return p, err
+		}
+		p.Top = append(p.Top, rank(a, d))
+	}
+	return p, nil
+}
+
+// rank orders the rows by cost, the greatest first.
+func rank(a report.Answer, d spend.Dimension) ranking {
+	rows := slices.Clone(a.Rows)
+	slices.SortStableFunc(rows, func(x, y report.Row) int {
+		switch {
+		case x.Cost > y.Cost:
+			return -1
+		case x.Cost < y.Cost:
+			return 1
+		default:
+			return 0
+		}
+	})
+	out := ranking{By: string(d)}
+	for i, r := range rows {
+		if i == topRows {
+			out.Rest = len(rows) - topRows
+			break
+		}
+		name := r.Name(d)
+		if name == "" {
+			name = "(none)" // code execution and sessions have no model
+		}
+		x := ranked{Name: name, Figures: r.Figures}
+		if most := rows[0].Cost; most > 0 && r.Cost > 0 {
+			x.Percent = 100 * r.Cost.USD() / most.USD()
+		}
+		out.Rows = append(out.Rows, x)
+	}
+	return out
+}
+
+// clock writes an instant for people, to the minute.
+func clock(t *time.Time) string {
+	if t == nil || t.IsZero() {
+		return "never"
+	}
+	return t.UTC().Format("2006-01-02 15:04")
+}
+
+// ago writes how long before now an instant was.
+func ago(now, t time.Time) string {
+	switch d := now.Sub(t); {
+	case d < -time.Minute:
+		return "ahead of this clock"
+	case d < 2*time.Minute:
+		return "just now"
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d minutes ago", d/time.Minute)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d hours ago", d/time.Hour)
+	default:
+		return fmt.Sprintf("%d days ago", d/(24*time.Hour))
+	}
+}

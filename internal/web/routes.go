@@ -1,0 +1,111 @@
+// Package web serves HTTP: the metrics, the health checks, the JSON API and the built-in pages.
+// It only reads the store; the one thing that changes anything is POST /-/reload.
+//
+// All routes are in [New]. An API route is a function that returns what to write as JSON
+// (api.go), a page is a template and a function that returns its data (pages.go). Both return
+// errors; handle turns them into answers and logs them, in one place. Pages need no JavaScript
+// and load nothing from elsewhere.
+package web
+
+import (
+	"context"
+	"embed"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/anthropic-monitor/monitor/internal/storage"
+)
+
+//go:embed static
+var static embed.FS
+
+// timeout bounds every request.
+const timeout = 30 * time.Second
+
+// Options are what the server is made of.
+type Options struct {
+	Store    storage.Store
+	Gatherer prometheus.Gatherer
+	Log      *slog.Logger
+	Version  string
+	// Now is the clock that periods are told by.
+	Now func() time.Time
+	// Backfill is how far back history is wanted; 0 is not at all.
+	Backfill time.Duration
+	// Tried reports whether a first collection has been tried, well or not. Where it is nil, a job run
+	// in the store tells.
+	Tried func() bool
+	// Reload reads the configuration anew and logs what came of it. Its error is shown to who asked.
+	Reload func(context.Context) error
+	// Authenticated says that the web configuration file asks for authentication, so that other
+	// than local requests may change something.
+	Authenticated bool
+}
+
+type server struct {
+	Options
+	pages pages
+}
+
+// New returns the handler of everything.
+func New(o Options) http.Handler {
+	s := &server{Options: o, pages: parsePages()}
+	s.Log = o.Log.With("component", "web")
+
+	mux := http.NewServeMux()
+	mux.Handle("/metrics", get(promhttp.HandlerFor(o.Gatherer, promhttp.HandlerOpts{
+		EnableOpenMetrics: true,
+		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelError),
+		Timeout:           timeout,
+	})))
+	mux.Handle("/-/healthy", get(http.HandlerFunc(healthy)))
+	mux.Handle("/-/ready", get(http.HandlerFunc(s.ready)))
+	mux.Handle("/-/reload", methods(http.HandlerFunc(s.reload), http.MethodPost))
+
+	mux.Handle("/api/v1/costs", get(s.api(s.costs)))
+	mux.Handle("/api/v1/usage", get(s.api(s.usage)))
+	mux.Handle("/api/v1/jobs", get(s.api(s.jobs)))
+	mux.Handle("/api/v1/status", get(s.api(s.status)))
+	mux.Handle("/api/v1/keys", get(s.api(s.keys)))
+	mux.Handle("/api/", s.api(nothingHere))
+
+	mux.Handle("/{$}", get(s.page("status.html", s.statusPage)))
+	mux.Handle("/static/style.css", get(http.FileServerFS(static)))
+	mux.Handle("/", s.page("", func(*http.Request) (any, error) { return nil, errNoPage }))
+
+	return secure(limit(mux))
+}
+
+func get(h http.Handler) http.Handler { return methods(h, http.MethodGet, http.MethodHead) }
+
+// limit gives every request a deadline, which ends its queries too.
+func limit(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), timeout)
+		defer cancel()
+		h.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// secure sets the headers that keep a browser from doing what the pages do not ask for.
+func secure(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Content-Security-Policy",
+			"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("X-Frame-Options", "DENY")
+		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		if r.URL.Path == "/static/style.css" {
+			header.Set("Cache-Control", "max-age=300")
+		} else {
+			header.Set("Cache-Control", "no-store")
+		}
+		h.ServeHTTP(w, r)
+	})
+}
