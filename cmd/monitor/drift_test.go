@@ -1,7 +1,9 @@
 package main
 
 import (
+	"database/sql"
 	"io/fs"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/anthropic-monitor/monitor/internal/storage/sqlite"
 )
 
 var metricName = regexp.MustCompile(`\banthropic_[a-z0-9_]+\b`)
@@ -32,6 +36,35 @@ func TestDocumentedMetrics(t *testing.T) {
 				require.Contains(t, documented, name, "%s names a metric that does not exist", file)
 			}
 		}
+	}
+}
+
+// TestDocumentedViews checks that docs/sql.md lists the views of the store with their columns. The
+// views that carry no promise are parts of the others.
+func TestDocumentedViews(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "monitor.db")
+	store, err := sqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	require.NoError(t, store.Close())
+	db, err := sql.Open("sqlite", path)
+	require.NoError(t, err)
+	defer db.Close()
+
+	signature := regexp.MustCompile(`(?m)^(\w+)\(([^)]*)\)$`)
+	views := signature.FindAllStringSubmatch(read(t, "docs/sql.md"), -1)
+	require.NotEmpty(t, views)
+	for _, m := range views {
+		columns := regexp.MustCompile(`\w+`).FindAllString(m[2], -1)
+		if strings.HasPrefix(m[1], "cost_") {
+			columns = append(columns, "cost_nano", "list_nano") // SQLite's own
+		}
+		rows, err := db.QueryContext(t.Context(), "select * from "+m[1])
+		require.NoError(t, err, m[1])
+		got, err := rows.Columns()
+		require.NoError(t, err)
+		require.NoError(t, rows.Close())
+		require.Equal(t, columns, got, m[1])
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/anthropic-monitor/monitor/internal/config"
 )
 
 func main() {
@@ -21,15 +23,11 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// Errors that choose the exit code (contract: 0 done, 1 failed or findings, 2 wrong usage or
-// configuration). A said error has told its story on stderr already.
-type (
-	usageError struct{ error }
-	saidError  struct{ error }
-)
+// usageError chooses the exit code (contract: 0 done, 1 failed or findings, 2 wrong usage or
+// configuration).
+type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
-func (e saidError) Unwrap() error  { return e.error }
 
 func exitCode(err error) int {
 	var usage usageError
@@ -74,6 +72,11 @@ type app struct {
 
 // run is the program: it parses args and runs one command. Errors are printed to stderr here, once.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
+	return (&app{ctx: ctx, getenv: getenv, stdout: stdout, stderr: stderr}).run(args)
+}
+
+func (a *app) run(args []string) error {
+	stdout, stderr := a.stdout, a.stderr
 	var c cli
 	exited := false
 	parser, err := kong.New(&c,
@@ -94,18 +97,19 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 		return nil
 	}
 	if err == nil {
-		a := &app{ctx: ctx, getenv: getenv, stdout: stdout, stderr: stderr, configFiles: c.Config}
+		a.configFiles = c.Config
 		a.log = newLog(stderr, c.LogLevel, c.LogFormat)
 		err = command.Run(a)
 	} else {
 		err = usageError{fmt.Errorf("%w (monitor --help lists commands and flags)", err)}
 	}
-	var said saidError
+	var problems config.Problems
 	switch {
 	case err == nil:
-	case errors.As(err, &said):
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+	case errors.Is(err, context.Canceled) && a.ctx.Err() != nil:
 		return nil // stopped by a signal: not an error
+	case errors.As(err, &problems):
+		fmt.Fprintln(stderr, problems) // each is a line with its place
 	default:
 		fmt.Fprintf(stderr, "monitor: %s\n", err)
 	}

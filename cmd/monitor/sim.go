@@ -22,7 +22,14 @@ func (c simCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	org := sim.New(sim.Options{Seed: c.Seed})
+	o := sim.Options{Seed: c.Seed, Revise: true}
+	switch c.Reports {
+	case "analytics":
+		o.Legacy = "refused"
+	case "legacy":
+		o.Analytics = "refused"
+	}
+	org := sim.New(o)
 	server := &http.Server{Handler: org.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	fmt.Fprintf(a.stdout, "Simulated Admin API on http://%s (admin key: %s)\n", listener.Addr(), sim.AdminKey)
 	stopped := context.AfterFunc(a.ctx, func() { server.Close() })

@@ -17,28 +17,6 @@ const analyticsBeta = "analytics-usage-cost-2026-08-24"
 // analyticsRows is the number of rows asked for per page.
 const analyticsRows = "1000"
 
-// wirePeriod is what the rows of both reports begin with. Rows of one bucket follow each other, so a
-// time is parsed again only where its text changed.
-type wirePeriod struct {
-	StartingAt text `json:"starting_at"`
-	EndingAt   text `json:"ending_at"`
-}
-
-type analyticsUsageRow struct {
-	wirePeriod
-	Group wireDims `json:"group"`
-	Usage struct {
-		wireCounts
-		Requests int64 `json:"requests"`
-	} `json:"usage"`
-}
-
-type analyticsCostRow struct {
-	wirePeriod
-	Group wireDims  `json:"group"`
-	Cost  wireMoney `json:"cost"`
-}
-
 // AnalyticsUsage reads the analytics usage report by workspace, key, model, service tier and
 // product, with request counts. DataAt is its data_refreshed_at. The window may be 31 days long,
 // 24 hours at minute grain.
@@ -105,56 +83,93 @@ func readAnalytics[T any](ctx context.Context, c *Client, r report[T]) (Answer[T
 	return Answer[T]{Rows: g.rows, End: g.end, DataAt: g.refreshedAt, ReadAt: g.readAt}, nil
 }
 
+// analyticsRow is what the rows of both reports have in common. Rows of one bucket follow each
+// other, so a time is parsed again only where its text changed.
+type analyticsRow struct {
+	startingAt, endingAt text
+	group                wireDims
+}
+
+// read reads a row but for the figures, which are in the member of that name.
+func (r *analyticsRow) read(w *walker, known names, figures string, figure func(name []byte) error) error {
+	return w.object(func(name []byte) error {
+		switch string(name) {
+		case "starting_at":
+			return w.text(&r.startingAt, known)
+		case "ending_at":
+			return w.text(&r.endingAt, known)
+		case "group":
+			return w.object(func(name []byte) error { return r.group.read(w, name, known) })
+		case figures:
+			return w.object(figure)
+		default:
+			return w.skip()
+		}
+	})
+}
+
 // analyticsUsageElement reads a row of analytics/usage.
 func analyticsUsageElement(by grouping) func(*walker, *gathering[spend.Usage]) error {
-	var row analyticsUsageRow
 	var b buckets
 	return func(w *walker, g *gathering[spend.Usage]) error {
-		t := text{names: g.names}
-		row = analyticsUsageRow{wirePeriod: wirePeriod{t, t}, Group: newWireDims(g.names)}
-		row.Usage.wireCounts, row.Usage.Requests = newWireCounts(), absent
-		if err := w.value(&row); err != nil {
+		var row analyticsRow
+		counts, requests := newWireCounts(), int64(absent)
+		err := row.read(w, g.names, "usage", func(name []byte) error {
+			if is, err := counts.read(w, name); is {
+				return err
+			}
+			if string(name) == "requests" {
+				return w.count(&requests)
+			}
+			return w.skip()
+		})
+		if err != nil {
 			return err
 		}
-		counts, field, problem := row.Usage.counts()
+		field, problem := counts.check()
 		if problem == "" {
-			field, problem = "requests", checkCount(row.Usage.Requests)
+			field, problem = "requests", checkCount(requests)
 		}
 		if problem != "" {
 			return w.wrong("usage."+field, problem)
 		}
-		dims, missing := by.dims(&row.Group)
+		dims, missing := by.dims(&row.group)
 		if missing != "" {
 			return w.wrong("group."+missing, "is missing")
 		}
-		g.rows = append(g.rows, spend.Usage{Dims: dims, Counts: counts, Requests: row.Usage.Requests})
-		return settleRow(w, g, &b, row.wirePeriod)
+		g.add(spend.Usage{Dims: dims, Counts: spend.Counts(counts), Requests: requests})
+		return settleRow(w, g, &b, &row)
 	}
 }
 
 // analyticsCostElement reads a row of analytics/cost.
 func analyticsCostElement(by grouping) func(*walker, *gathering[spend.Cost]) error {
-	var row analyticsCostRow
 	var b buckets
 	return func(w *walker, g *gathering[spend.Cost]) error {
-		t := text{names: g.names}
-		row = analyticsCostRow{wirePeriod{t, t}, newWireDims(g.names), wireMoney{Currency: t}}
-		if err := w.value(&row); err != nil {
+		var row analyticsRow
+		var money wireMoney
+		err := row.read(w, g.names, "cost", func(name []byte) error {
+			if is, err := money.read(w, name, g.names); is {
+				return err
+			}
+			return w.skip()
+		})
+		if err != nil {
 			return err
 		}
-		field, problem := row.Cost.check()
-		if problem == "" && !row.Cost.List.seen {
+		field, problem := money.check()
+		if problem == "" && !money.hasList {
 			field, problem = "list_amount", "is missing"
 		}
 		if problem != "" {
 			return w.wrong("cost."+field, problem)
 		}
-		dims, missing := by.dims(&row.Group)
+		dims, missing := by.dims(&row.group)
 		if missing != "" {
 			return w.wrong("group."+missing, "is missing")
 		}
-		g.rows = append(g.rows, spend.Cost{Dims: dims, Amount: row.Cost.Amount.money, List: row.Cost.List.money})
-		return settleRow(w, g, &b, row.wirePeriod)
+		g.add(spend.Cost{Dims: dims, Amount: money.amount, List: money.list})
+		return settleRow(w, g, &b, &row)
 	}
 }
 
@@ -164,21 +179,20 @@ type buckets struct {
 	window     spend.Window
 }
 
-// settleRow takes the last row, which is of the period p, into the answer.
-func settleRow[T any](w *walker, g *gathering[T], b *buckets, p wirePeriod) error {
-	if p.StartingAt.s != b.start || p.EndingAt.s != b.end || b.start == "" {
+// settleRow takes the last row into the answer.
+func settleRow[T any](w *walker, g *gathering[T], b *buckets, row *analyticsRow) (err error) {
+	if start, end := row.startingAt.s, row.endingAt.s; start != b.start || end != b.end || start == "" {
 		var window spend.Window
-		var err error
-		if window.Start, err = w.parseTime("starting_at", p.StartingAt.s); err != nil {
+		if window.Start, err = w.parseTime("starting_at", start); err != nil {
 			return err
 		}
-		if window.End, err = w.parseTime("ending_at", p.EndingAt.s); err != nil {
+		if window.End, err = w.parseTime("ending_at", end); err != nil {
 			return err
 		}
 		if field, problem := g.check(window); problem != "" {
 			return w.wrong(field, problem)
 		}
-		*b = buckets{p.StartingAt.s, p.EndingAt.s, window}
+		*b = buckets{start, end, window}
 	}
 	if g.settle(len(g.rows)-1, b.window) {
 		e := w.wrong("", "was on an earlier page already")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -21,14 +22,14 @@ const claudeCodeDelay = time.Hour
 // claudeCodeRow is a row of usage_report/claude_code. Counts are pointers: nil is missing.
 type claudeCodeRow struct {
 	Actor struct {
-		Type  text `json:"type"`
-		Email text `json:"email_address"`
-		Key   text `json:"api_key_name"`
+		Type  string `json:"type"`
+		Email string `json:"email_address"`
+		Key   string `json:"api_key_name"`
 	} `json:"actor"`
-	Date             text `json:"date"`
-	CustomerType     text `json:"customer_type"`
-	SubscriptionType text `json:"subscription_type"`
-	TerminalType     text `json:"terminal_type"`
+	Date             string `json:"date"`
+	CustomerType     string `json:"customer_type"`
+	SubscriptionType string `json:"subscription_type"`
+	TerminalType     string `json:"terminal_type"`
 	Core             struct {
 		Sessions *int64 `json:"num_sessions"`
 		Lines    struct {
@@ -79,29 +80,27 @@ func (c *Client) ClaudeCode(ctx context.Context, day time.Time) (Answer[spend.Cl
 
 // claudeCodeElement reads a row of the Claude Code report.
 func claudeCodeElement(w *walker, g *gathering[spend.ClaudeCode]) error {
-	t := text{names: g.names}
-	row := claudeCodeRow{Date: t, CustomerType: t, SubscriptionType: t, TerminalType: t}
-	row.Actor.Type, row.Actor.Email, row.Actor.Key = t, t, t
+	var row claudeCodeRow
 	if err := w.value(&row); err != nil {
 		return err
 	}
-	at, err := w.parseTime("date", row.Date.s)
+	at, err := w.parseTime("date", row.Date)
 	switch {
 	case err != nil:
 		return err
 	case !g.window.Contains(at):
-		return w.wrong("date", "is not of the day that was asked for: "+strconv.Quote(row.Date.s))
-	case row.Actor.Type.s == "":
+		return w.wrong("date", "is not of the day that was asked for: "+strconv.Quote(row.Date))
+	case row.Actor.Type == "":
 		return w.wrong("actor.type", "is missing")
 	}
 	n := counter{w: w}
 	cc := spend.ClaudeCode{
 		Day:              g.window.Start,
-		ActorType:        row.Actor.Type.s,
-		Actor:            orElse(row.Actor.Email.s, row.Actor.Key.s),
-		CustomerType:     row.CustomerType.s,
-		SubscriptionType: row.SubscriptionType.s,
-		TerminalType:     row.TerminalType.s,
+		ActorType:        row.Actor.Type,
+		Actor:            orElse(row.Actor.Email, row.Actor.Key),
+		CustomerType:     row.CustomerType,
+		SubscriptionType: row.SubscriptionType,
+		TerminalType:     row.TerminalType,
 		Sessions:         n.of(row.Core.Sessions, "core_metrics.num_sessions"),
 		LinesAdded:       n.of(row.Core.Lines.Added, "core_metrics.lines_of_code.added"),
 		LinesRemoved:     n.of(row.Core.Lines.Removed, "core_metrics.lines_of_code.removed"),
@@ -126,7 +125,7 @@ func claudeCodeElement(w *walker, g *gathering[spend.ClaudeCode]) error {
 	if n.err != nil {
 		return n.err
 	}
-	g.rows = append(g.rows, cc)
+	g.add(cc)
 	return nil
 }
 
@@ -181,13 +180,13 @@ func (c *cents) UnmarshalJSON(b []byte) error {
 			r, ok = r.SetString(s)
 		}
 		if !ok {
-			return wrongType(b)
+			return &json.UnmarshalTypeError{Value: clean(string(b), 40), Type: reflect.TypeFor[cents]()}
 		}
 		s = r.FloatString(60)
 	}
 	m, err := spend.ParseCents(s)
 	if err != nil {
-		return wrongType(b)
+		return &json.UnmarshalTypeError{Value: clean(string(b), 40), Type: reflect.TypeFor[cents]()}
 	}
 	*c = cents(m)
 	return nil

@@ -80,6 +80,7 @@ type Client struct {
 	limiter  *rate.Limiter
 	metrics  metrics
 	requests atomic.Int64
+	skew     atomic.Int64 // nanoseconds; 0 while not known
 	// Unix time until which usage is asked for without speed, because its beta was refused.
 	withoutSpeed atomic.Int64
 }
@@ -111,24 +112,32 @@ func New(o Options) (*Client, error) {
 	if o.Limiter == nil {
 		o.Limiter = rate.NewLimiter(rate.Every(time.Second), 30)
 	}
-	return &Client{
-		sdk: anthropic.NewClient(
-			option.WithoutEnvironmentDefaults(),
-			option.WithBaseURL(base.String()),
-			option.WithHTTPClient(readOnlyClient(o.HTTP, base)),
-			option.WithMaxRetries(0),
-			option.WithHeader("User-Agent", o.UserAgent),
-		),
+	c := &Client{
 		key:     o.Key,
 		log:     o.Log.With("component", "adminapi"),
 		limiter: o.Limiter,
 		metrics: newMetrics(),
-	}, nil
+	}
+	c.sdk = anthropic.NewClient(
+		option.WithoutEnvironmentDefaults(),
+		option.WithBaseURL(base.String()),
+		option.WithHTTPClient(readOnlyClient(o.HTTP, base, &c.skew)),
+		option.WithMaxRetries(0),
+		option.WithHeader("User-Agent", o.UserAgent),
+	)
+	return c, nil
 }
 
 // Metrics are the client's own counters, for a Prometheus registry.
 func (c *Client) Metrics() []prometheus.Collector {
 	return []prometheus.Collector{c.metrics.requests, c.metrics.duration}
+}
+
+// Skew is how far this machine's clock is ahead of the API's, by the date of the newest answer,
+// which is exact to a second; false before the first one.
+func (c *Client) Skew() (time.Duration, bool) {
+	skew := time.Duration(c.skew.Load())
+	return skew, skew != 0
 }
 
 // Requests is how many requests were sent so far, retries included.

@@ -7,12 +7,6 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/spend"
 )
 
-// costRow is a result of cost_report.
-type costRow struct {
-	wireMoney
-	wireDims
-}
-
 // Costs reads the cost report, by workspace and description, by the day: it knows no other grain.
 // Model, tier, context window, geo, cost type and token type are what the API reads from the
 // description. List is the amount: the report does not tell a list price.
@@ -37,20 +31,26 @@ func (c *Client) Costs(ctx context.Context, q Query) (Answer[spend.Cost], error)
 
 // costElement reads a bucket of the cost report.
 func costElement(by grouping) func(*walker, *gathering[spend.Cost]) error {
-	var row costRow
 	return bucketElement(func(w *walker, g *gathering[spend.Cost]) error {
-		row = costRow{wireMoney{Currency: text{names: g.names}}, newWireDims(g.names)}
-		if err := w.value(&row); err != nil {
+		var money wireMoney
+		var wire wireDims
+		err := w.object(func(name []byte) error {
+			if is, err := money.read(w, name, g.names); is {
+				return err
+			}
+			return wire.read(w, name, g.names)
+		})
+		if err != nil {
 			return err
 		}
-		if field, problem := row.check(); problem != "" {
+		if field, problem := money.check(); problem != "" {
 			return w.wrong(field, problem)
 		}
-		dims, missing := by.dims(&row.wireDims)
+		dims, missing := by.dims(&wire)
 		if missing != "" {
 			return w.wrong(missing, "is missing")
 		}
-		g.rows = append(g.rows, spend.Cost{Dims: dims, Amount: row.Amount.money, List: row.Amount.money})
+		g.add(spend.Cost{Dims: dims, Amount: money.amount, List: money.amount})
 		return nil
 	})
 }

@@ -147,8 +147,8 @@ func decodePage(w *walker, element func() error) (page, error) {
 	var data bool
 	var more *bool
 	var next *string
-	err := w.object(func(name string) (err error) {
-		switch name {
+	err := w.object(func(name []byte) (err error) {
+		switch string(name) {
 		case "data":
 			data = true
 			return w.array(element)
@@ -164,7 +164,7 @@ func decodePage(w *walker, element func() error) (page, error) {
 		}
 	})
 	if err == nil {
-		err = w.end()
+		err = w.finish()
 	}
 	switch {
 	case err != nil:
@@ -214,6 +214,14 @@ func (g *gathering[T]) begin(s state) {
 	clear(g.rows[s.mark:])
 	g.rows = g.rows[:s.mark]
 	g.state = s
+}
+
+// add appends a row. The slice grows by half: by a quarter, as append does, copies twice as much.
+func (g *gathering[T]) add(row T) {
+	if len(g.rows) == cap(g.rows) {
+		g.rows = slices.Grow(g.rows, max(64, len(g.rows)/2))
+	}
+	g.rows = append(g.rows, row)
 }
 
 func (g *gathering[T]) commit() { g.mark = len(g.rows) }
@@ -317,8 +325,8 @@ func bucketElement[T any](row func(*walker, *gathering[T]) error) func(*walker, 
 		var bucket spend.Window
 		var results bool
 		from := len(g.rows)
-		err := w.object(func(name string) (err error) {
-			switch name {
+		err := w.object(func(name []byte) (err error) {
+			switch string(name) {
 			case "starting_at":
 				bucket.Start, err = w.time()
 			case "ending_at":

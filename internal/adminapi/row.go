@@ -17,21 +17,44 @@ const (
 // wireDims are the dimensions of a row, named alike in all reports. Those a report does not have,
 // or was not grouped by, are null or missing.
 type wireDims struct {
-	WorkspaceID   text `json:"workspace_id"`
-	APIKeyID      text `json:"api_key_id"`
-	Model         text `json:"model"`
-	ServiceTier   text `json:"service_tier"`
-	ContextWindow text `json:"context_window"`
-	InferenceGeo  text `json:"inference_geo"`
-	Speed         text `json:"speed"`
-	Product       text `json:"product"`
-	CostType      text `json:"cost_type"`
-	TokenType     text `json:"token_type"`
+	workspaceID, apiKeyID, model, serviceTier, contextWindow text
+	inferenceGeo, speed, product, costType, tokenType        text
 }
 
-func newWireDims(n names) wireDims {
-	t := text{names: n}
-	return wireDims{t, t, t, t, t, t, t, t, t, t}
+// field is the dimension of that name, nil if there is none.
+func (d *wireDims) field(name string) *text {
+	switch name {
+	case byWorkspace:
+		return &d.workspaceID
+	case byKey:
+		return &d.apiKeyID
+	case "model":
+		return &d.model
+	case "service_tier":
+		return &d.serviceTier
+	case "context_window":
+		return &d.contextWindow
+	case "inference_geo":
+		return &d.inferenceGeo
+	case bySpeed:
+		return &d.speed
+	case "product":
+		return &d.product
+	case "cost_type":
+		return &d.costType
+	case "token_type":
+		return &d.tokenType
+	default:
+		return nil
+	}
+}
+
+// read reads the member of that name if it is a dimension, and skips it if it is not.
+func (d *wireDims) read(w *walker, name []byte, known names) error {
+	if t := d.field(string(name)); t != nil {
+		return w.text(t, known)
+	}
+	return w.skip()
 }
 
 // grouping is what a report was asked to group by, and with that what a null in it means.
@@ -47,21 +70,22 @@ func (g grouping) dims(d *wireDims) (dims spend.Dims, missing string) {
 		return spend.Dims{}, ""
 	}
 	for _, name := range g.by {
-		if t := d.field(name); t != nil && !t.seen {
+		// The published schema of the older usage report does not have speed.
+		if t := d.field(name); t != nil && !t.seen && name != bySpeed {
 			return spend.Dims{}, name
 		}
 	}
 	dims = spend.Dims{
-		WorkspaceID:   d.WorkspaceID.s,
-		APIKeyID:      d.APIKeyID.s,
-		Model:         d.Model.s,
-		ServiceTier:   d.ServiceTier.s,
-		ContextWindow: d.ContextWindow.s,
-		InferenceGeo:  d.InferenceGeo.s,
-		Speed:         d.Speed.s,
-		Product:       d.Product.s,
-		CostType:      d.CostType.s,
-		TokenType:     tokenType(d.TokenType.s),
+		WorkspaceID:   d.workspaceID.s,
+		APIKeyID:      d.apiKeyID.s,
+		Model:         d.model.s,
+		ServiceTier:   d.serviceTier.s,
+		ContextWindow: d.contextWindow.s,
+		InferenceGeo:  d.inferenceGeo.s,
+		Speed:         d.speed.s,
+		Product:       d.product.s,
+		CostType:      d.costType.s,
+		TokenType:     tokenType(d.tokenType.s),
 	}
 	if dims.WorkspaceID == "" && slices.Contains(g.by, byWorkspace) {
 		dims.WorkspaceID = g.nullWorkspace
@@ -70,33 +94,6 @@ func (g grouping) dims(d *wireDims) (dims spend.Dims, missing string) {
 		dims.APIKeyID = spend.NoKey
 	}
 	return dims, ""
-}
-
-// field is the dimension of that name if rows must have it when grouped by it. The published
-// schema of the older usage report does not have speed, and a cost's description we do not keep.
-func (d *wireDims) field(name string) *text {
-	switch name {
-	case byWorkspace:
-		return &d.WorkspaceID
-	case byKey:
-		return &d.APIKeyID
-	case "model":
-		return &d.Model
-	case "service_tier":
-		return &d.ServiceTier
-	case "context_window":
-		return &d.ContextWindow
-	case "inference_geo":
-		return &d.InferenceGeo
-	case "product":
-		return &d.Product
-	case "cost_type":
-		return &d.CostType
-	case "token_type":
-		return &d.TokenType
-	default:
-		return nil
-	}
 }
 
 // tokenType is the API's name in our words; one we do not know stays as it is.
@@ -118,24 +115,45 @@ func tokenType(s string) string {
 }
 
 // wireCounts are the counts of a usage row.
-type wireCounts struct {
-	UncachedInput int64 `json:"uncached_input_tokens"`
-	CacheRead     int64 `json:"cache_read_input_tokens"`
-	CacheCreation struct {
-		For5m int64 `json:"ephemeral_5m_input_tokens"`
-		For1h int64 `json:"ephemeral_1h_input_tokens"`
-	} `json:"cache_creation"`
-	Output        int64 `json:"output_tokens"`
-	ServerToolUse struct {
-		WebSearches int64 `json:"web_search_requests"`
-	} `json:"server_tool_use"`
-}
+type wireCounts spend.Counts
 
 func newWireCounts() (c wireCounts) {
-	c.UncachedInput, c.CacheRead, c.Output = absent, absent, absent
-	c.CacheCreation.For5m, c.CacheCreation.For1h = absent, absent
-	c.ServerToolUse.WebSearches = absent
+	for k := range c {
+		c[k] = absent
+	}
 	return c
+}
+
+// read reads the member of that name if it is a count, and reports whether it was.
+func (c *wireCounts) read(w *walker, name []byte) (bool, error) {
+	switch string(name) {
+	case "uncached_input_tokens":
+		return true, w.count(&c[spend.UncachedInput])
+	case "cache_read_input_tokens":
+		return true, w.count(&c[spend.CacheRead])
+	case "output_tokens":
+		return true, w.count(&c[spend.Output])
+	case "cache_creation":
+		return true, w.object(func(name []byte) error {
+			switch string(name) {
+			case "ephemeral_5m_input_tokens":
+				return w.count(&c[spend.CacheCreation5m])
+			case "ephemeral_1h_input_tokens":
+				return w.count(&c[spend.CacheCreation1h])
+			default:
+				return w.skip()
+			}
+		})
+	case "server_tool_use":
+		return true, w.object(func(name []byte) error {
+			if string(name) == "web_search_requests" {
+				return w.count(&c[spend.WebSearches])
+			}
+			return w.skip()
+		})
+	default:
+		return false, nil
+	}
 }
 
 // countFields are the API's names of the counts, in the order of [spend.Counts].
@@ -145,41 +163,63 @@ var countFields = [spend.NumKinds]string{
 	"output_tokens", "server_tool_use.web_search_requests",
 }
 
-// counts translates the counts; field and problem tell of one that cannot be.
-func (c *wireCounts) counts() (counts spend.Counts, field, problem string) {
-	counts = spend.Counts{
-		spend.UncachedInput:   c.UncachedInput,
-		spend.CacheRead:       c.CacheRead,
-		spend.CacheCreation5m: c.CacheCreation.For5m,
-		spend.CacheCreation1h: c.CacheCreation.For1h,
-		spend.Output:          c.Output,
-		spend.WebSearches:     c.ServerToolUse.WebSearches,
-	}
-	for k, n := range counts {
+// check names a count that is missing or negative and says which, or returns nothing.
+func (c *wireCounts) check() (field, problem string) {
+	for k, n := range c {
 		if problem := checkCount(n); problem != "" {
-			return spend.Counts{}, countFields[k], problem
+			return countFields[k], problem
 		}
 	}
-	return counts, "", ""
+	return "", ""
 }
 
 // wireMoney are the amounts of a cost row.
 type wireMoney struct {
-	Amount   amount `json:"amount"`
-	List     amount `json:"list_amount"`
-	Currency text   `json:"currency"`
+	amount, list       spend.Money
+	hasAmount, hasList bool
+	currency           text
 }
 
-// check says what is wrong with the amounts, or nothing. There is no conversion: an amount in
-// another currency is nothing we can add up.
+// read reads the member of that name if it is about money, and reports whether it was.
+func (m *wireMoney) read(w *walker, name []byte, known names) (is bool, err error) {
+	switch string(name) {
+	case "amount":
+		m.amount, err = w.cents()
+		m.hasAmount = true
+	case "list_amount":
+		m.list, err = w.cents()
+		m.hasList = true
+	case "currency":
+		err = w.text(&m.currency, known)
+	default:
+		return false, nil
+	}
+	return true, err
+}
+
+// cents reads a decimal string of cents.
+func (w *walker) cents() (spend.Money, error) {
+	s, err := w.string()
+	if err != nil {
+		return 0, err
+	}
+	m, err := spend.ParseCents(unquote(s))
+	if err != nil {
+		return 0, w.wrong("", "is not an amount: "+clean(err.Error(), 80))
+	}
+	return m, nil
+}
+
+// check names an amount or currency that is missing or wrong, or returns nothing. There is no
+// conversion: an amount in another currency is nothing we can add up.
 func (m *wireMoney) check() (field, problem string) {
 	switch {
-	case !m.Amount.seen:
+	case !m.hasAmount:
 		return "amount", "is missing"
-	case m.Currency.s == "":
+	case m.currency.s == "":
 		return "currency", "is missing"
-	case m.Currency.s != "USD":
-		return "currency", "is " + strconv.Quote(m.Currency.s) + ", only USD is understood"
+	case m.currency.s != "USD":
+		return "currency", "is " + strconv.Quote(m.currency.s) + ", only USD is understood"
 	default:
 		return "", ""
 	}

@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/anthropics/anthropic-sdk-go/v2/option"
@@ -20,11 +22,12 @@ var errNotReading = errors.New("refused: only GET below /v1/organizations of the
 // readOnly is a transport that can only read the Admin API, whatever the code above it asks for.
 type readOnly struct {
 	next http.RoundTripper
-	base *url.URL // path ends in a slash
+	base *url.URL      // path ends in a slash
+	skew *atomic.Int64 // set by each answer, see [Client.Skew]
 }
 
 // readOnlyClient is h with that transport and without redirects; nil stands for a client of our own.
-func readOnlyClient(h *http.Client, base *url.URL) *http.Client {
+func readOnlyClient(h *http.Client, base *url.URL, skew *atomic.Int64) *http.Client {
 	own := http.Client{}
 	if h != nil {
 		own = *h
@@ -38,7 +41,7 @@ func readOnlyClient(h *http.Client, base *url.URL) *http.Client {
 			MaxIdleConnsPerHost: 4,
 		}
 	}
-	own.Transport = readOnly{own.Transport, base}
+	own.Transport = readOnly{own.Transport, base, skew}
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &own
 }
@@ -53,7 +56,14 @@ func (t readOnly) RoundTrip(req *http.Request) (*http.Response, error) {
 		}
 		return nil, errNotReading
 	}
-	return t.next.RoundTrip(req)
+	resp, err := t.next.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	if date, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		t.skew.Store(int64(cmp.Or(time.Since(date), 1))) // 0 is not known yet
+	}
+	return resp, nil
 }
 
 // answer follows one request: what came back, and where it broke off.

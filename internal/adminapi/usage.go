@@ -14,12 +14,6 @@ import (
 // speedBeta is the beta that lets the usage report be grouped by speed.
 const speedBeta = "fast-mode-2026-02-01"
 
-// usageRow is a result of usage_report/messages.
-type usageRow struct {
-	wireCounts
-	wireDims
-}
-
 // Usage reads the messages usage report by workspace, key, model, service tier, context window,
 // geo and speed, at any grain. Where the beta for speed is refused the rows have no speed, and it
 // is not asked for again for a day.
@@ -69,21 +63,25 @@ func (c *Client) usage(ctx context.Context, q Query, speed bool) (Answer[spend.U
 
 // usageElement reads a bucket of the usage report.
 func usageElement(by grouping) func(*walker, *gathering[spend.Usage]) error {
-	var row usageRow
 	return bucketElement(func(w *walker, g *gathering[spend.Usage]) error {
-		row = usageRow{newWireCounts(), newWireDims(g.names)}
-		if err := w.value(&row); err != nil {
+		counts, wire := newWireCounts(), wireDims{}
+		err := w.object(func(name []byte) error {
+			if is, err := counts.read(w, name); is {
+				return err
+			}
+			return wire.read(w, name, g.names)
+		})
+		if err != nil {
 			return err
 		}
-		counts, field, problem := row.counts()
-		if problem != "" {
+		if field, problem := counts.check(); problem != "" {
 			return w.wrong(field, problem)
 		}
-		dims, missing := by.dims(&row.wireDims)
+		dims, missing := by.dims(&wire)
 		if missing != "" {
 			return w.wrong(missing, "is missing")
 		}
-		g.rows = append(g.rows, spend.Usage{Dims: dims, Counts: counts})
+		g.add(spend.Usage{Dims: dims, Counts: spend.Counts(counts)})
 		return nil
 	})
 }

@@ -1,23 +1,33 @@
 package adminapi
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
-	"reflect"
+	"math"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/anthropic-monitor/monitor/internal/spend"
 )
 
-// walker reads a JSON document from front to back without holding it, and knows where it is.
-// Whole rows are decoded by encoding/json; the walker finds them.
+// walker reads a JSON document from front to back without holding it, and knows where it is. It
+// is written by hand because reports are large: it takes a row in one pass, without reflection and
+// without a new string for every id.
+//
+// Each reading method expects the value to come next and leaves the walker behind it. Errors are
+// [*shapeError], io.ErrUnexpectedEOF for a document that ends early, or the reader's.
 type walker struct {
-	dec  *json.Decoder
+	r    io.Reader
+	buf  []byte // what was read ahead is buf[pos:end]
+	pos  int
+	end  int
+	err  error // of the reader, for when what it gave is used up
 	path []byte
 }
+
+// maxValue bounds what the walker holds of a document at once.
+const maxValue = 16 << 20
 
 // shapeError says where a document is not what the documentation says.
 type shapeError struct {
@@ -26,13 +36,11 @@ type shapeError struct {
 	repeated bool // only the order of the pages is wrong: what is here was on an earlier one
 }
 
-func (e *shapeError) Error() string {
-	return strings.TrimPrefix(e.path+": ", ": ") + e.problem
-}
+func (e *shapeError) Error() string { return strings.TrimPrefix(e.path+": ", ": ") + e.problem }
 
-func newWalker(r io.Reader) *walker { return &walker{dec: json.NewDecoder(r)} }
+func newWalker(r io.Reader) *walker { return &walker{r: r, buf: make([]byte, 64<<10)} }
 
-// wrong is a shapeError about a field of where the walker is; field may be empty.
+// wrong is an error about a field of where the walker is; field may be empty.
 func (w *walker) wrong(field, problem string) *shapeError {
 	path := string(w.path)
 	if field != "" {
@@ -41,107 +49,339 @@ func (w *walker) wrong(field, problem string) *shapeError {
 	return &shapeError{path: path, problem: problem}
 }
 
-// err translates an error of the decoder. A document that ends early is cut, not misshapen.
-func (w *walker) err(err error) error {
-	var typed *json.UnmarshalTypeError
-	var syntax *json.SyntaxError
-	switch {
-	case err == io.EOF:
-		return io.ErrUnexpectedEOF
-	case errors.As(err, &typed):
-		return w.wrong(embedded.Replace(typed.Field), "is not of the documented type, but "+typed.Value)
-	case errors.As(err, &syntax):
-		return w.wrong("", "is not JSON: "+syntax.Error())
+// unexpected is an error about the value that comes next, which begins with c.
+func (w *walker) unexpected(c byte) error {
+	what := ""
+	switch c {
+	case '{':
+		what = "an object"
+	case '[':
+		what = "an array"
+	case '"':
+		what = "a string"
+	case 't', 'f':
+		what = "a boolean"
+	case 'n':
+		what = "null"
+	default:
+		if c != '-' && (c < '0' || c > '9') {
+			return w.wrong("", "is not JSON: there is "+strconv.QuoteRune(rune(c)))
+		}
+		what = "a number"
+	}
+	return w.wrong("", "is not of the documented type, but "+what)
+}
+
+// fill reads on, keeping what is at pos.
+func (w *walker) fill() error {
+	if w.err != nil {
+		return w.err
+	}
+	w.end = copy(w.buf, w.buf[w.pos:w.end])
+	w.pos = 0
+	if w.end == len(w.buf) {
+		if w.end >= maxValue {
+			return w.wrong("", "is too long")
+		}
+		w.buf = append(w.buf, make([]byte, len(w.buf))...)
+	}
+	for range 100 {
+		n, err := w.r.Read(w.buf[w.end:])
+		w.end += n
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		w.err = err
+		if n > 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return io.ErrNoProgress
+}
+
+// peek is the first byte of what comes next.
+func (w *walker) peek() (byte, error) {
+	for {
+		for ; w.pos < w.end; w.pos++ {
+			switch c := w.buf[w.pos]; c {
+			case ' ', '\t', '\n', '\r':
+			default:
+				return c, nil
+			}
+		}
+		if err := w.fill(); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// finish makes sure that nothing but space follows, which also reads the body to its end.
+func (w *walker) finish() error {
+	switch _, err := w.peek(); err {
+	case io.ErrUnexpectedEOF:
+		return nil
+	case nil:
+		return w.wrong("", "goes on after its end")
 	default:
 		return err
 	}
 }
 
-// embedded are the names of embedded structs, which encoding/json puts into the paths of fields.
-var embedded = strings.NewReplacer("wireCounts.", "", "wireDims.", "", "wireMoney.", "", "wirePeriod.", "")
-
-// object calls member for each member of the object that comes next; member reads its value.
-func (w *walker) object(member func(name string) error) error {
-	depth := len(w.path)
-	if err := w.open('{'); err != nil {
+// object calls member for each member of an object; member reads its value. The name is good
+// until member returns.
+func (w *walker) object(member func(name []byte) error) error {
+	if c, err := w.peek(); err != nil {
 		return err
+	} else if c != '{' {
+		return w.unexpected(c)
 	}
-	for w.dec.More() {
-		t, err := w.dec.Token()
+	depth := len(w.path)
+	for first := true; ; first = false {
+		more, err := w.next('}', first)
+		if err != nil || !more {
+			return err
+		}
+		if c, err := w.peek(); err != nil {
+			return err
+		} else if c != '"' {
+			return w.wrong("", "is not JSON: a member has no name")
+		}
+		name, err := w.quoted()
 		if err != nil {
-			return w.err(err)
+			return err
 		}
 		if depth > 0 {
 			w.path = append(w.path, '.')
 		}
-		name, _ := t.(string) // the decoder lets nothing else stand here
-		w.path = append(w.path, name...)
-		if err := member(name); err != nil {
+		start := len(w.path)
+		w.path = append(w.path, name[1:len(name)-1]...)
+		if c, err := w.peek(); err != nil {
+			return err
+		} else if c != ':' {
+			return w.wrong("", "is not JSON: a member has no value")
+		}
+		w.pos++
+		if err := member(w.path[start:]); err != nil {
 			return err
 		}
 		w.path = w.path[:depth]
 	}
-	return w.close()
 }
 
-// array calls element for each element of the array that comes next.
+// array calls element for each element of an array; element reads it.
 func (w *walker) array(element func() error) error {
-	depth := len(w.path)
-	if err := w.open('['); err != nil {
+	if c, err := w.peek(); err != nil {
 		return err
+	} else if c != '[' {
+		return w.unexpected(c)
 	}
-	for i := int64(0); w.dec.More(); i++ {
+	depth := len(w.path)
+	for i := int64(0); ; i++ {
+		more, err := w.next(']', i == 0)
+		if err != nil || !more {
+			return err
+		}
 		w.path = append(strconv.AppendInt(append(w.path, '['), i, 10), ']')
 		if err := element(); err != nil {
 			return err
 		}
 		w.path = w.path[:depth]
 	}
-	return w.close()
 }
 
-func (w *walker) open(want json.Delim) error {
-	t, err := w.dec.Token()
-	if err != nil {
-		return w.err(err)
+// next steps over the opening, or the comma, to the next member or element, or over the closing.
+func (w *walker) next(closing byte, first bool) (more bool, err error) {
+	if first {
+		w.pos++
 	}
-	if t != want {
-		if want == '{' {
-			return w.wrong("", "is not an object")
+	c, err := w.peek()
+	switch {
+	case err != nil:
+		return false, err
+	case c == closing:
+		w.pos++
+		return false, nil
+	case first:
+		return true, nil
+	case c != ',':
+		return false, w.wrong("", "is not JSON: there is "+strconv.QuoteRune(rune(c))+" where a comma belongs")
+	}
+	w.pos++
+	return true, nil
+}
+
+// quoted is the JSON text of the string that comes next, good until the next call.
+func (w *walker) quoted() ([]byte, error) {
+	escaped := false
+	for n := 1; ; {
+		for ; w.pos+n < w.end; n++ {
+			switch c := w.buf[w.pos+n]; {
+			case c == '"':
+				s := w.buf[w.pos : w.pos+n+1]
+				w.pos += n + 1
+				if escaped && !json.Valid(s) {
+					return nil, w.wrong("", "is not JSON: an escape is wrong")
+				}
+				return s, nil
+			case c == '\\':
+				escaped = true
+				n++
+			case c < ' ':
+				return nil, w.wrong("", "is not JSON: a string holds a control character")
+			}
 		}
-		return w.wrong("", "is not an array")
-	}
-	return nil
-}
-
-func (w *walker) close() error {
-	if _, err := w.dec.Token(); err != nil {
-		return w.err(err)
-	}
-	return nil
-}
-
-// end makes sure that nothing but space follows, which also reads the body to its end.
-func (w *walker) end() error {
-	switch _, err := w.dec.Token(); err {
-	case io.EOF:
-		return nil
-	case nil:
-		return w.wrong("", "goes on after its end")
-	default:
-		return w.err(err)
+		if err := w.fill(); err != nil {
+			return nil, err
+		}
 	}
 }
 
-// value decodes the value that comes next.
+// bare is the JSON text of the number or word that comes next, good until the next call.
+func (w *walker) bare() ([]byte, error) {
+	for n := 0; ; {
+		for ; w.pos+n < w.end; n++ {
+			switch c := w.buf[w.pos+n]; c {
+			case ',', '}', ']', ' ', '\t', '\n', '\r', ':':
+				s := w.buf[w.pos : w.pos+n]
+				w.pos += n
+				if !json.Valid(s) {
+					return nil, w.wrong("", "is not JSON")
+				}
+				return s, nil
+			}
+		}
+		if err := w.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// raw is the JSON text of the value that comes next, good until the next call.
+func (w *walker) raw() ([]byte, error) {
+	c, err := w.peek()
+	switch {
+	case err != nil:
+		return nil, err
+	case c == '"':
+		return w.quoted()
+	case c != '{' && c != '[':
+		return w.bare()
+	}
+	depth, inString := 0, false
+	for n := 0; ; {
+		for ; w.pos+n < w.end; n++ {
+			switch c := w.buf[w.pos+n]; {
+			case inString && c == '\\':
+				n++
+			case c == '"':
+				inString = !inString
+			case inString:
+			case c == '{' || c == '[':
+				depth++
+			case c == '}' || c == ']':
+				if depth--; depth > 0 {
+					continue
+				}
+				s := w.buf[w.pos : w.pos+n+1]
+				w.pos += n + 1
+				if !json.Valid(s) {
+					return nil, w.wrong("", "is not JSON")
+				}
+				return s, nil
+			}
+		}
+		if err := w.fill(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// value decodes the value by encoding/json, for what is small or rare.
 func (w *walker) value(v any) error {
-	if err := w.dec.Decode(v); err != nil {
-		return w.err(err)
+	s, err := w.raw()
+	if err != nil {
+		return err
+	}
+	err = json.Unmarshal(s, v)
+	var typed *json.UnmarshalTypeError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &typed):
+		return w.wrong(typed.Field, "is not of the documented type, but "+typed.Value)
+	default:
+		return w.wrong("", err.Error())
+	}
+}
+
+// skip passes over a value that we have no use for.
+func (w *walker) skip() error {
+	null, err := w.null()
+	if err == nil && !null {
+		_, err = w.raw()
+	}
+	return err
+}
+
+// null passes over a null and reports whether there was one.
+func (w *walker) null() (bool, error) {
+	c, err := w.peek()
+	if err != nil || c != 'n' {
+		return false, err
+	}
+	for w.end-w.pos < 4 {
+		if err := w.fill(); err != nil {
+			return false, err
+		}
+	}
+	if string(w.buf[w.pos:w.pos+4]) != "null" {
+		return false, w.unexpected(w.buf[w.pos+1])
+	}
+	w.pos += 4
+	return true, nil
+}
+
+// count reads a whole number; null leaves n as it was.
+func (w *walker) count(n *int64) error {
+	if null, err := w.null(); null || err != nil {
+		return err
+	}
+	c, err := w.peek()
+	if err != nil {
+		return err
+	}
+	if c != '-' && (c < '0' || c > '9') {
+		return w.unexpected(c)
+	}
+	// The usual case: digits that end before the buffer does, and few enough to fit.
+	value := int64(0)
+	for i := w.pos; i < w.end && i < w.pos+18; i++ {
+		d := w.buf[i] - '0'
+		if d <= 9 {
+			value = value*10 + int64(d)
+			continue
+		}
+		if c := w.buf[i]; (c == ',' || c == '}') && (i == w.pos+1 || w.buf[w.pos] != '0') && i > w.pos {
+			w.pos = i
+			*n = value
+			return nil
+		}
+		break
+	}
+	s, err := w.bare()
+	if err != nil {
+		return err
+	}
+	if *n, err = strconv.ParseInt(string(s), 10, 64); err != nil {
+		return w.wrong("", "is not a whole number that fits: "+clean(string(s), 40))
 	}
 	return nil
 }
 
-// time decodes an RFC 3339 time; null is the zero time.
+// time reads an RFC 3339 time; null is the zero time.
 func (w *walker) time() (time.Time, error) {
 	var s string
 	if err := w.value(&s); err != nil {
@@ -162,74 +402,57 @@ func (w *walker) parseTime(field, s string) (time.Time, error) {
 	return t.UTC(), nil
 }
 
-// skip passes over a value that we have no use for.
-func (w *walker) skip() error { return w.value(&skipped{}) }
-
-type skipped struct{}
-
-func (*skipped) UnmarshalJSON([]byte) error { return nil }
-
 // names holds each different string of a report once, by its JSON text, so that a million rows of
 // a few hundred keys and models hold a few hundred strings.
 type names map[string]string
 
 // text is a string or null in a row of a report.
 type text struct {
-	names names
-	s     string
-	seen  bool // present, if only as null
-	null  bool
+	s    string
+	seen bool // present, if only as null
 }
 
-func (t *text) UnmarshalJSON(b []byte) error {
+// text reads a string or null.
+func (w *walker) text(t *text, known names) error {
 	t.seen = true
-	switch b[0] {
-	case 'n':
-		t.null = true
-		return nil
-	case '"':
-	default:
-		return wrongType(b)
-	}
-	if s, known := t.names[string(b)]; known {
-		t.s = s
-		return nil
-	}
-	if err := json.Unmarshal(b, &t.s); err != nil {
+	if null, err := w.null(); null || err != nil {
 		return err
 	}
-	t.s = strings.ReplaceAll(t.s, "\x00", "") // PostgreSQL cannot hold it
-	t.names[string(b)] = t.s
-	return nil
-}
-
-// amount is a decimal string of cents in a row of a report.
-type amount struct {
-	money spend.Money
-	seen  bool
-}
-
-func (a *amount) UnmarshalJSON(b []byte) error {
-	var s string
-	if b[0] != '"' || json.Unmarshal(b, &s) != nil {
-		return wrongType(b)
-	}
-	m, err := spend.ParseCents(s)
+	s, err := w.string()
 	if err != nil {
-		return wrongType(b)
+		return err
 	}
-	a.money, a.seen = m, true
+	name, ok := known[string(s)]
+	if !ok {
+		if err := json.Unmarshal(s, &name); err != nil {
+			return w.wrong("", err.Error())
+		}
+		name = strings.ReplaceAll(name, "\x00", "") // PostgreSQL cannot hold it
+		known[string(s)] = name
+	}
+	t.s = name
 	return nil
 }
 
-// wrongType is an error that encoding/json adds the field's path to.
-func wrongType(b []byte) error {
-	return &json.UnmarshalTypeError{Value: clean(string(b[:min(len(b), 80)]), 80), Type: reflect.TypeFor[string]()}
+// string is the JSON text of a string, good until the next call.
+func (w *walker) string() ([]byte, error) {
+	c, err := w.peek()
+	switch {
+	case err != nil:
+		return nil, err
+	case c != '"':
+		return nil, w.unexpected(c)
+	default:
+		return w.quoted()
+	}
 }
 
-// absent is what a count is before a row is decoded into it; neither a missing field nor a null
+// unquote is the inside of a JSON text that holds no escape, as numbers in strings do not.
+func unquote(s []byte) string { return string(bytes.Trim(s, `"`)) }
+
+// absent is what a count is before a row is read into it; neither a missing field nor a null
 // changes it.
-const absent = -1 << 63
+const absent = math.MinInt64
 
 // checkCount says what is wrong with a count, or nothing.
 func checkCount(n int64) string {

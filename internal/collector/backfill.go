@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	shortestSlice = 5 * time.Second // a repair is not begun with less time left
-	beforeTick    = time.Second     // repairs end this long before the next tick
-	laterRetry    = time.Hour       // what the API will not answer is asked again after this
+	shortestSlice = 5 * time.Second  // a repair is not begun with less time left
+	beforeTick    = time.Second      // the API is asked no later than this before the next tick
+	storing       = 30 * time.Second // what storing the last answer may take
+	laterRetry    = time.Hour        // what the API will not answer is asked again after this
 )
 
 var facts = [...]spend.Fact{spend.FactUsage, spend.FactCost, spend.FactRequests}
@@ -43,7 +44,7 @@ func (w *worker) repairUntil(ctx context.Context, now, until time.Time) error {
 	if patient := now.Add(w.patience); until.Before(patient) {
 		until = patient
 	}
-	err = w.runJob(ctx, now, w.backfill(tasks, until), until)
+	err = w.runJob(ctx, now, w.backfill(tasks, until), until.Add(storing))
 	if errors.Is(err, storage.ErrLost) || ctx.Err() != nil {
 		return err
 	}
@@ -71,54 +72,64 @@ func (w *worker) repairAll(ctx context.Context, now time.Time) error {
 func (w *worker) backfill(tasks []task, until time.Time) job {
 	return job{"backfill", Schedule{}, true, func(ctx context.Context, now time.Time) error {
 		var errs []error
+		done := map[want]bool{}
 		for len(tasks) > 0 {
 			for _, t := range tasks {
 				more, err := w.do(ctx, now, t, until)
 				if err != nil {
 					errs = append(errs, err)
 				}
-				if stops(err) || !more {
+				if !more {
 					return errors.Join(errs...)
 				}
+				done[t.want] = err == nil
 			}
 			var err error
 			if tasks, err = w.tasks(ctx, now); err != nil {
 				return errors.Join(append(errs, err)...)
 			}
+			for _, t := range tasks {
+				if done[t.want] { // for instance where the API's data went back in time
+					w.later[t.want] = failure{now.Add(laterRetry), "the answer does not reach as far as the API said"}
+				}
+			}
+			tasks = w.due(tasks, now)
 		}
 		return errors.Join(errs...)
 	}}
 }
 
 // do does a task window by window. It reports false where no time is left; a window that did not
-// fit is no error.
+// fit is no error. A window that cannot be had does not keep the older ones waiting.
 func (w *worker) do(ctx context.Context, now time.Time, t task, until time.Time) (more bool, err error) {
 	x := t.want
+	var errs []error
 	for !x.window.Empty() {
 		timeout := 10 * time.Minute
 		if !until.IsZero() {
 			timeout = time.Until(until)
 		}
 		if timeout < shortestSlice {
-			return false, nil
+			return false, errors.Join(errs...)
 		}
 		part := t.plan.newest(x, w.lengthOf(x.report))
 		err := w.fetch(ctx, now, t.fact, t.plan, part, timeout)
 		switch {
 		case err == nil:
 		case errors.Is(err, errRefused):
-			return true, nil // planned anew, without the report
+			return true, errors.Join(errs...) // planned anew, without the report
 		case cut(err) && !until.IsZero():
-			return false, nil
+			return false, errors.Join(errs...)
 		case stops(err):
-			return false, err
+			return false, errors.Join(append(errs, err)...)
 		default:
-			w.later[t.want] = failure{now.Add(laterRetry), err.Error()}
-			return true, err
+			w.later[part] = failure{now.Add(laterRetry), err.Error()}
+			w.later[t.want] = w.later[part]
+			errs = append(errs, err)
 		}
 		x.window.End = part.window.Start
 	}
-	return true, nil
+	return true, errors.Join(errs...)
 }
 
 // tasks lists what is due for repair, the most urgent first, and ends requests that are done: the

@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -70,6 +71,9 @@ type Options struct {
 	Log    *slog.Logger
 	// After is called when a tick has been stored, also when its jobs failed. It handles its own errors.
 	After func(ctx context.Context, organizationID string, now time.Time)
+	// Owning, where not nil, is called when this process begins (true) or ceases (false) to work the
+	// organization, and each time that it finds another one doing so (false).
+	Owning func(ctx context.Context, organizationID string, owns bool)
 }
 
 // Collector collects one organization.
@@ -119,14 +123,19 @@ func (c *Collector) Run(ctx context.Context) error {
 		w, err := c.own(ctx, org)
 		switch {
 		case errors.Is(err, storage.ErrOwned):
+			c.owning(ctx, org.ID, false)
 			c.log.DebugContext(ctx, "another monitor works this organization, waiting", "organization_id", org.ID)
 			continue
 		case err != nil:
-			c.log.WarnContext(ctx, "organization cannot be taken over, trying again", "err", err)
+			if ctx.Err() == nil {
+				c.log.WarnContext(ctx, "organization cannot be taken over, trying again", "err", err)
+			}
 			continue
 		}
 		w.verified = verified
+		c.owning(ctx, org.ID, true)
 		err = w.loop(ctx)
+		c.owning(ctx, org.ID, false)
 		if releaseErr := w.owner.Release(); releaseErr != nil && ctx.Err() == nil {
 			c.log.WarnContext(ctx, "giving the organization up", "err", releaseErr)
 		}
@@ -139,6 +148,12 @@ func (c *Collector) Run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (c *Collector) owning(ctx context.Context, organization string, owns bool) {
+	if c.Owning != nil && ctx.Err() == nil {
+		c.Owning(ctx, organization, owns)
+	}
 }
 
 // Once runs every job once, and what is missing of the history, as at now. It returns the runs, in
@@ -173,7 +188,8 @@ func (c *Collector) Once(ctx context.Context, now time.Time) ([]storage.Run, err
 func (c *Collector) learn(ctx context.Context) (org spend.Organization, verified bool, err error) {
 	org, err = c.Client.Organization(ctx)
 	if err != nil {
-		if known, ok := c.stored(ctx, func(o spend.Organization) bool { return c.Name != "" && o.Name == c.Name }); ok {
+		known, storeErr := c.stored(ctx, func(o spend.Organization) bool { return c.Name != "" && o.Name == c.Name })
+		if storeErr == nil {
 			c.log.WarnContext(ctx, "the organization cannot be read from the API, going on with the stored one",
 				"organization_id", known.ID, "err", err)
 			return known.Organization, false, nil
@@ -183,22 +199,23 @@ func (c *Collector) learn(ctx context.Context) (org spend.Organization, verified
 	if c.Name != "" {
 		org.Name = c.Name
 	}
-	return org, true, c.Store.SaveOrganization(ctx, org, time.Now())
+	if err := c.Store.SaveOrganization(ctx, org, time.Now()); err != nil {
+		return org, false, fmt.Errorf("storing organization %s: %w", org.ID, err)
+	}
+	return org, true, nil
 }
 
 // stored is the one stored organization that matches.
-func (c *Collector) stored(ctx context.Context, match func(spend.Organization) bool) (found storage.OrganizationState, ok bool) {
+func (c *Collector) stored(ctx context.Context, match func(spend.Organization) bool) (storage.OrganizationState, error) {
 	all, err := c.Store.Organizations(ctx)
 	if err != nil {
-		return found, false
+		return storage.OrganizationState{}, err
 	}
-	n := 0
-	for _, o := range all {
-		if match(o.Organization) {
-			found, n = o, n+1
-		}
+	all = slices.DeleteFunc(all, func(o storage.OrganizationState) bool { return !match(o.Organization) })
+	if len(all) != 1 {
+		return storage.OrganizationState{}, storage.ErrNotFound
 	}
-	return found, n == 1
+	return all[0], nil
 }
 
 // learnFailed says why there is no organization to work and how long to wait.
@@ -233,10 +250,9 @@ func (c *Collector) own(ctx context.Context, org spend.Organization) (*worker, e
 	if err != nil {
 		return nil, err
 	}
-	state, ok := c.stored(ctx, func(o spend.Organization) bool { return o.ID == org.ID })
-	if !ok {
-		_ = owner.Release()
-		return nil, fmt.Errorf("organization %s: %w", org.ID, storage.ErrNotFound)
+	state, err := c.stored(ctx, func(o spend.Organization) bool { return o.ID == org.ID })
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("organization %s: %w", org.ID, err), owner.Release())
 	}
 	return newWorker(c, owner, state), nil
 }

@@ -9,9 +9,10 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/collector"
 	"github.com/anthropic-monitor/monitor/internal/sim"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
-// history is the window that config's backfill covers, up to what has been closed for two hours.
+// history is the window that baseConfig's backfill covers, up to what has been closed for two hours.
 func history() spend.Window {
 	return spend.Window{Start: spend.Day.Floor(start.Add(-5 * day)), End: spend.Hour.Floor(start).Add(-2 * time.Hour)}
 }
@@ -66,5 +67,119 @@ func TestFirstStart(t *testing.T) {
 				require.NotContains(w.t, path, "usage_report/messages")
 			}
 		})
+	})
+}
+
+// TestNeverDoubled looks into the store after each tick of three days: what minutes and hours add
+// up to is never more than what was used, and all of it where an hour is closed for two hours.
+func TestNeverDoubled(t *testing.T) {
+	bubble(t, sim.Options{Seed: 6}, func(w *world) {
+		w.config.Backfill = day
+		ticks := 0
+		w.after = func(now time.Time) {
+			ticks++
+			// The last hours at each tick, three days at each full hour.
+			from, settled := spend.Hour.Floor(now.Add(-5*time.Hour)), spend.Hour.Floor(now.Add(-2*time.Hour))
+			if now.Minute() == 0 {
+				from = spend.Day.Floor(start)
+			}
+			window := spend.Window{Start: from, End: spend.Hour.Ceil(now)}
+			truth, stored := w.trueUsage(window, spend.Hour, nil), w.storedUsage(window, spend.Hour, nil)
+			for k, n := range stored {
+				for kind := range n {
+					require.LessOrEqual(w.t, n[kind], truth[k][kind], "%s at %s", k.Start, now)
+				}
+			}
+			for k, n := range truth {
+				if k.Start.Add(time.Hour).Before(settled) {
+					require.Equal(w.t, n, stored[k], "%s at %s", k.Start, now)
+				}
+			}
+		}
+		w.run(3 * day)
+		require.Greater(w.t, ticks, 3*24*60)
+		w.requireUsage(spend.Window{Start: spend.Day.Floor(start), End: start.Add(3*day - 2*time.Hour)}, spend.Hour, olderDims)
+		w.requireHourBill(spend.Window{Start: spend.Day.Floor(start), End: start.Add(3*day - 2*time.Hour)})
+	})
+}
+
+// TestSteadyState counts the requests of a quiet day.
+func TestSteadyState(t *testing.T) {
+	for name, o := range map[string]sim.Options{
+		"both generations":  {Seed: 7},
+		"analytics refused": {Seed: 7, Analytics: "refused"},
+		"older refused":     {Seed: 7, Legacy: "refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, o, func(w *world) {
+				w.run(2 * time.Hour)
+				before, paths := w.client.Requests(), w.org.Requests()
+				w.run(day)
+				n := w.client.Requests() - before
+				for path, count := range w.org.Requests() {
+					w.t.Logf("%5d %s", count-paths[path], path)
+				}
+				w.t.Logf("%.2f requests a minute", float64(n)/(24*60))
+				require.Less(w.t, n, int64(4*24*60))
+			})
+		})
+	}
+}
+
+// seldom is a configuration for tests over weeks.
+func seldom() collector.Config {
+	c := baseConfig()
+	c.Usage, c.Cost, c.Inventory = "*/30 * * * *", "*/30 * * * *", "0 * * * *"
+	return c
+}
+
+// TestLateAndRevised lets usage come late and settled days change, over the end of a month and the
+// 7th of the next, after which nothing changes any more.
+func TestLateAndRevised(t *testing.T) {
+	for name, o := range map[string]sim.Options{
+		"both generations":  {Seed: 8, Revise: true, Delay: 100 * time.Minute},
+		"analytics refused": {Seed: 9, Revise: true, Delay: 100 * time.Minute, Analytics: "refused"},
+		"older refused":     {Seed: 10, Revise: true, Delay: 100 * time.Minute, Legacy: "refused", Refresh: 4 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, o, func(w *world) {
+				w.config = seldom()
+				w.run(18*day + 23*time.Hour)
+				dims := olderDims
+				if o.Legacy != "" {
+					dims = analyticsDims
+				}
+				all := spend.Window{Start: history().Start, End: time.Date(2026, 12, 8, 0, 0, 0, 0, time.UTC)}
+				w.requireUsage(all, spend.Hour, dims)
+				if o.Analytics != "" {
+					w.requireBill(all)
+				} else {
+					w.requireRequests(all)
+					w.requireHourBill(all)
+				}
+				revisions, err := w.store.Revisions(w.t.Context(), w.id, spend.FactUsage, all)
+				require.NoError(w.t, err)
+				require.NotEmpty(w.t, revisions)
+			})
+		})
+	}
+}
+
+// TestBilledWhenSettled follows a day of the cost report until it is billed.
+func TestBilledWhenSettled(t *testing.T) {
+	bubble(t, sim.Options{Seed: 11, Analytics: "refused"}, func(w *world) {
+		w.config = seldom()
+		yesterday := spend.Day.Bucket(start)
+		state := map[time.Time]storage.SlotState{}
+		w.after = func(now time.Time) {
+			for _, s := range w.slots(spend.FactCost, yesterday) {
+				state[now.Truncate(time.Minute)] = s.State
+			}
+		}
+		w.run(day)
+		midnight := yesterday.End
+		require.Equal(w.t, storage.Provisional, state[midnight.Add(5*time.Hour+30*time.Minute)])
+		require.Equal(w.t, storage.Billed, state[midnight.Add(6*time.Hour+30*time.Minute)])
+		w.requireBill(spend.Window{Start: history().Start, End: midnight})
 	})
 }

@@ -37,8 +37,8 @@ func near(a, b spend.Money) bool { return a-b <= roundingSlack && b-a <= roundin
 
 // compare compares the days of a window with the report's totals. Days that agree are confirmed,
 // those that differ are read again.
-func (w *worker) compare(ctx context.Context, now time.Time, f spend.Fact, p plan, x want) error {
-	theirs, dataAt, readAt, err := w.totals(ctx, f, x)
+func (w *worker) compare(ctx, asking context.Context, now time.Time, f spend.Fact, p plan, x want) error {
+	theirs, dataAt, readAt, err := w.totals(asking, f, x)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (w *worker) compare(ctx context.Context, now time.Time, f spend.Fact, p pla
 		w.log.InfoContext(ctx, "figures were revised, reading them again", "report", string(y.report), "window", y.window.String())
 		for !y.window.Empty() {
 			part := p.newest(y, w.lengthOf(y.report))
-			if err := w.read(ctx, now, f, p, part); err != nil {
+			if err := w.read(ctx, asking, now, f, p, part); err != nil {
 				return err
 			}
 			y.window.End = part.window.Start

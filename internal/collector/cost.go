@@ -16,12 +16,12 @@ func (w *worker) collectCost(ctx context.Context, now time.Time) error {
 }
 
 // readCosts reads a window of the bill, and bills the days of the cost report that are settled by it.
-func (w *worker) readCosts(ctx context.Context, now time.Time, p plan, x want) error {
+func (w *worker) readCosts(ctx, asking context.Context, now time.Time, p plan, x want) error {
 	ask := w.Client.Costs
 	if isAnalytics(x.report) {
 		ask = w.Client.AnalyticsCosts
 	}
-	a, err := ask(ctx, adminapi.Query{Window: x.window, Grain: x.grain, DefaultWorkspace: w.workspace})
+	a, err := ask(asking, adminapi.Query{Window: x.window, Grain: x.grain, DefaultWorkspace: w.workspace})
 	if err != nil {
 		return err
 	}

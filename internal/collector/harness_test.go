@@ -29,8 +29,8 @@ const day = 24 * time.Hour
 // start is when the tests begin, by the bubble's clock.
 var start = time.Date(2026, 11, 20, 12, 30, 7, 0, time.UTC)
 
-// config is the example configuration, with less history.
-func config() collector.Config {
+// baseConfig is the example configuration, with less history.
+func baseConfig() collector.Config {
 	return collector.Config{
 		Usage: "* * * * *", Cost: "*/5 * * * *", Inventory: "*/10 * * * *", Prune: "17 3 * * *",
 		Retention: collector.Retention{Minute: 14 * day, Hour: 400 * day},
@@ -61,7 +61,7 @@ func bubble(t *testing.T, o sim.Options, f func(w *world)) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(start))
-		w := &world{t: t, org: sim.New(o), config: config(), key: sim.AdminKey, logs: &logBuffer{}}
+		w := &world{t: t, org: sim.New(o), config: baseConfig(), key: sim.AdminKey, logs: &logBuffer{}}
 		w.path = filepath.Join(t.TempDir(), "monitor.db")
 		var err error
 		w.store, err = sqlite.Open(t.Context(), w.path, slog.New(slog.DiscardHandler))
@@ -90,7 +90,7 @@ func (w *world) newClient() {
 func (w *world) collector() *collector.Collector {
 	c, err := collector.New(collector.Options{
 		Client: w.client, Store: w.store, Prices: w.prices, Config: w.config,
-		Log: slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelInfo})),
+		Log: w.logger(),
 		After: func(_ context.Context, id string, now time.Time) {
 			require.Equal(w.t, w.id, id)
 			if w.after != nil {
@@ -310,4 +310,8 @@ func same[K comparable, V comparable](t *testing.T, truth, stored map[K]V) {
 		require.Failf(t, "stored figures are not the true ones", "%d of %d differ, the first: %v", len(diffs), len(truth), diffs[:min(len(diffs), 5)])
 	}
 	require.NotEmpty(t, truth, "there must be something to compare")
+}
+
+func (w *world) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelInfo}))
 }

@@ -430,7 +430,9 @@ func TestBillable(t *testing.T) {
 func TestReportsFor(t *testing.T) {
 	t.Parallel()
 	now := at("20T12:00")
-	refusedAt := func(r spend.Report, s string) storage.Watermark { return storage.Watermark{Report: r, RefusedAt: at(s)} }
+	refusedAt := func(r spend.Report, s string) storage.Watermark {
+		return storage.Watermark{Report: r, RefusedAt: at(s)}
+	}
 	for _, tt := range []struct {
 		name    string
 		fact    spend.Fact

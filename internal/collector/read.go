@@ -109,15 +109,16 @@ func stops(err error) bool {
 	return true
 }
 
-// fetch reads a want in windows of a length that suits the organization's size, newest first.
+// fetch reads a want in windows of a length that suits the organization's size, newest first. For
+// each the API may take as long as timeout.
 func (w *worker) fetch(ctx context.Context, now time.Time, f spend.Fact, p plan, x want, timeout time.Duration) error {
 	for !x.window.Empty() {
 		part := p.newest(x, w.lengthOf(x.report))
-		limited, cancel := context.WithTimeout(ctx, timeout)
-		err := w.read(limited, now, f, p, part)
+		asking, cancel := context.WithTimeout(ctx, timeout)
+		err := w.read(ctx, asking, now, f, p, part)
 		cancel()
 		if err != nil {
-			if cut(err) && ctx.Err() == nil {
+			if cut(err) {
 				w.shorten(part)
 			}
 			return fmt.Errorf("%s %s by the %s: %w", part.report, part.window, part.grain, err)
@@ -127,16 +128,17 @@ func (w *worker) fetch(ctx context.Context, now time.Time, f spend.Fact, p plan,
 	return nil
 }
 
-// read reads a window and stores it, or compares it with what is stored.
-func (w *worker) read(ctx context.Context, now time.Time, f spend.Fact, p plan, x want) error {
+// read reads a window and stores it, or compares it with what is stored. The API is asked within
+// the context asking, which may end earlier than the storing.
+func (w *worker) read(ctx, asking context.Context, now time.Time, f spend.Fact, p plan, x want) error {
 	var err error
 	switch {
 	case x.compare:
-		err = w.compare(ctx, now, f, p, x)
+		err = w.compare(ctx, asking, now, f, p, x)
 	case f == spend.FactCost:
-		err = w.readCosts(ctx, now, p, x)
+		err = w.readCosts(ctx, asking, now, p, x)
 	default:
-		err = w.readUsage(ctx, now, f, p, x)
+		err = w.readUsage(ctx, asking, now, f, p, x)
 	}
 	return w.refusal(ctx, now, p, x.report, err)
 }

@@ -23,12 +23,12 @@ func (w *worker) collectUsage(ctx context.Context, now time.Time) error {
 }
 
 // readUsage reads a window of usage, or of request counts. What analytics answers has both.
-func (w *worker) readUsage(ctx context.Context, now time.Time, f spend.Fact, p plan, x want) error {
+func (w *worker) readUsage(ctx, asking context.Context, now time.Time, f spend.Fact, p plan, x want) error {
 	ask := w.Client.Usage
 	if isAnalytics(x.report) {
 		ask = w.Client.AnalyticsUsage
 	}
-	a, err := ask(ctx, adminapi.Query{Window: x.window, Grain: x.grain, DefaultWorkspace: w.workspace})
+	a, err := ask(asking, adminapi.Query{Window: x.window, Grain: x.grain, DefaultWorkspace: w.workspace})
 	if err != nil {
 		return err
 	}

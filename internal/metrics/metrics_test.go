@@ -73,12 +73,12 @@ func TestPeriods(t *testing.T) {
 		want map[string]string // period: cost of acme
 	}{
 		{reporttest.Now, map[string]string{ // a Sunday: the week began on the 16th
-			"today": "1.11533", "yesterday": "9.62776", "week": "17.676423334", "month": "24.176423334", "last_month": "20.000000001",
+			"today": "1.12433", "yesterday": "9.62776", "week": "17.685423334", "month": "24.185423334", "last_month": "20.000000001",
 		}},
 		{reporttest.At(23, 0), map[string]string{ // Monday
-			"yesterday": "1.11533", "month": "24.176423334", "last_month": "20.000000001",
+			"yesterday": "1.12433", "month": "24.185423334", "last_month": "20.000000001",
 		}},
-		{time.Date(2026, 12, 1, 0, 30, 0, 0, time.UTC), map[string]string{"last_month": "24.176423334"}},
+		{time.Date(2026, 12, 1, 0, 30, 0, 0, time.UTC), map[string]string{"last_month": "24.185423334"}},
 		{time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), map[string]string{}},
 	} {
 		_, values := gathered(t, m, tt.now, both)

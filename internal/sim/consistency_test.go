@@ -187,8 +187,7 @@ func TestBillIsUsageTimesPrice(t *testing.T) {
 
 func TestHourBillsAddUpToTheDayBill(t *testing.T) {
 	t.Parallel()
-	// With no discount, or one in tenths, no amount has more digits than a billionth of a dollar... but
-	// batch and region together do: the sums are compared in full digits.
+	// With this discount rows have more digits than a billionth of a dollar: compare all of them.
 	org, _ := newOrg(func(o *sim.Options) { o.DiscountPermille = 137 })
 	from, to := day("2026-11-10T00:00:00Z"), day("2026-11-12T00:00:00Z")
 	exact := func(cells []sim.CostCell, amount func(sim.CostCell) string) *big.Rat {

@@ -22,7 +22,8 @@ type costRow struct {
 }
 
 var (
-	costTypes  = [parts]string{"tokens", "tokens", "tokens", "tokens", "tokens", "web_search", "code_execution", "session_usage"}
+	costTypes = [parts]string{"tokens", "tokens", "tokens", "tokens", "tokens",
+		"web_search", "code_execution", "session_usage"}
 	tokenTypes = [parts]string{"uncached_input_tokens", "cache_read_input_tokens",
 		"cache_creation.ephemeral_5m_input_tokens", "cache_creation.ephemeral_1h_input_tokens", "output_tokens"}
 	tokenNames = [parts]string{"Input Tokens", "Input Tokens, Cache Read", "Input Tokens, Cache Write 5m",

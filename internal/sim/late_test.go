@@ -20,7 +20,7 @@ func TestLateDataGrowsAndNeverOvershoots(t *testing.T) {
 	org, clock := newOrg(func(o *sim.Options) { o.Delay = 12 * time.Minute })
 	start := clock.now()
 	clock.advance(2 * time.Hour)
-	final := usage(t, org, lastHour, "model", "api_key_id")
+	final := usage(t, org, lastHour+"&bucket_width=1h", "model", "api_key_id")
 	clock.second.Store(start.Unix())
 	before := tally{}
 	grew := 0

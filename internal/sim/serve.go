@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -19,7 +20,8 @@ type call struct {
 	now   time.Time
 	args  []string // the variable parts of the path, in order
 	query *query
-	fault Rule // what goes wrong with this answer; zero for none
+	sent  []byte // the body
+	fault Rule   // what goes wrong with this answer; zero for none
 }
 
 // A handler returns what is written as JSON: a value, or a stream for answers that may be long. It runs
@@ -174,14 +176,17 @@ func (c *call) handle(header http.Header) (any, error) {
 
 // locked runs a handler and encodes its answer while nothing can change.
 func (c *call) locked(answer handler) (any, error) {
+	var err error
 	if c.r.Method == http.MethodGet {
 		c.mu.RLock()
 		defer c.mu.RUnlock()
 	} else {
+		if c.sent, err = io.ReadAll(io.LimitReader(c.r.Body, 1<<20)); err != nil {
+			return nil, invalid("body: %v", err)
+		}
 		c.mu.Lock()
 		defer c.mu.Unlock()
 	}
-	var err error
 	if c.query, err = parseQuery(c.r); err != nil {
 		return nil, err
 	}

@@ -15,6 +15,11 @@
 // moves in steps of Options.Refresh, and with Options.Revise some settled days change until the 7th of
 // the next month. The ledger (truth.go) says what everything comes to in the end; tests compare with it.
 //
+// Where the documentation is silent we chose: a missing beta header of analytics is 404; buckets of the
+// older reports end at or before ending_at, and none begins after now; analytics rounds ending_at up to
+// a whole bucket; the default workspace's member list is 404; Priority Tier has no cost in either bill;
+// flex costs half; version 2026-10-21 drops the deprecated fields.
+//
 // A new endpoint is a handler and a line in the table of routes (serve.go).
 package sim
 

@@ -159,7 +159,9 @@ func (b *builder) small() {
 }
 
 // smallWithoutKeys adds use without a key (Console, OAuth, federation), and what is only on the bill.
-func (b *builder) smallWithoutKeys(standard, production, research, code *workspace, web, agents *apiKey, people []*user) {
+func (b *builder) smallWithoutKeys(standard, production, research, code *workspace, web, agents *apiKey,
+	people []*user,
+) {
 	for i, u := range people[:2] {
 		s := b.keyless(standard, chat(int64(3+i)), sonnet)
 		s.product, s.actor = "claude_console", userActor(u)

@@ -13,9 +13,11 @@ type transport struct{ org *Org }
 // RoundTrip runs the handler beside the caller, so that a long answer streams as over a connection.
 func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx := r.Context()
-	if r.Body != nil {
-		defer r.Body.Close()
+	in := r.WithContext(ctx) // a copy: the caller's is not ours to change
+	if in.Body == nil {
+		in.Body = http.NoBody
 	}
+	defer in.Body.Close()
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -41,7 +43,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			w.start(0)
 			pipe.CloseWithError(io.ErrUnexpectedEOF)
 		}()
-		t.org.ServeHTTP(w, r)
+		t.org.ServeHTTP(w, in)
 	}()
 	select {
 	case <-ctx.Done():

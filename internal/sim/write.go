@@ -16,11 +16,7 @@ func (c *call) body(into any) error {
 	if err := c.query.done(); err != nil {
 		return err
 	}
-	raw, err := io.ReadAll(io.LimitReader(c.r.Body, 1<<20))
-	if err != nil {
-		return fmt.Errorf("reading the body: %w", err)
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
+	d := json.NewDecoder(bytes.NewReader(c.sent))
 	d.DisallowUnknownFields()
 	if err := d.Decode(into); err != nil {
 		return invalid("body: %v", err)

@@ -403,3 +403,16 @@ func daysOf(set map[int64]bool) []time.Time {
 	}
 	return days
 }
+
+// CheckClaudeCode refuses rows that are not of the UTC day.
+func CheckClaudeCode(day time.Time, rows []spend.ClaudeCode) error {
+	if !spend.Day.Floor(day).Equal(day) {
+		return fmt.Errorf("claude code %s: not the start of a UTC day", day.UTC().Format(time.RFC3339))
+	}
+	for _, r := range rows {
+		if !r.Day.Equal(day) {
+			return fmt.Errorf("claude code %s: a row is of %s", day.UTC().Format(time.DateOnly), r.Day.UTC().Format(time.RFC3339))
+		}
+	}
+	return nil
+}

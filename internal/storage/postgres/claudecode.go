@@ -10,36 +10,37 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/spend"
 )
 
-// ClaudeCode lists the Claude Code rows of a window.
+// ClaudeCode lists the Claude Code rows of the days in the window, by day and actor.
 func (s *Store) ClaudeCode(ctx context.Context, organization string, w spend.Window) ([]spend.ClaudeCode, error) {
 	type place struct {
 		day      time.Time
 		position int
 	}
-	return of(ctx, s, "listing Claude Code rows", organization, func(ptx pgx.Tx, id int32) ([]spend.ClaudeCode, error) {
+	all := []spend.ClaudeCode{}
+	err := s.onOrganization(ctx, "reading Claude Code", organization, func(t *tx) error {
 		var p place
 		var m spend.ClaudeCodeModel
 		models := map[place][]spend.ClaudeCodeModel{}
-		rows, _ := ptx.Query(ctx, `
+		rows, _ := t.Query(ctx, `
 			select day, position, model, input, output, cache_read, cache_creation, cost
 			from claude_code_model
 			where organization = $1 and day >= $2 and day < $3
-			order by day, position, ordinal`, id, w.Start, w.End)
+			order by day, position, ordinal`, t.organization, w.Start, w.End)
 		fields := []any{&p.day, &p.position, &m.Model, &m.Input, &m.Output, &m.CacheRead, &m.CacheCreation, &m.Cost}
 		_, err := pgx.ForEachRow(rows, fields, func() error {
 			models[p] = append(models[p], m)
 			return nil
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
-		rows, _ = ptx.Query(ctx, `
+		rows, _ = t.Query(ctx, `
 			select day, position, actor_type, actor, customer_type, subscription_type, terminal_type, sessions,
 				lines_added, lines_removed, commits, pull_requests, tools_accepted, tools_rejected
 			from claude_code
 			where organization = $1 and day >= $2 and day < $3
-			order by day, actor, position`, id, w.Start, w.End)
-		return pgx.CollectRows(rows, func(row pgx.CollectableRow) (spend.ClaudeCode, error) {
+			order by day, actor_type collate "C", actor collate "C", position`, t.organization, w.Start, w.End)
+		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (spend.ClaudeCode, error) {
 			var c spend.ClaudeCode
 			err := row.Scan(&p.day, &p.position, &c.ActorType, &c.Actor, &c.CustomerType, &c.SubscriptionType,
 				&c.TerminalType, &c.Sessions, &c.LinesAdded, &c.LinesRemoved, &c.Commits, &c.PullRequests,
@@ -47,14 +48,14 @@ func (s *Store) ClaudeCode(ctx context.Context, organization string, w spend.Win
 			c.Day, c.Models = p.day, models[p]
 			return c, err
 		})
+		return err
 	})
+	return all, err
 }
 
-// ReplaceClaudeCode replaces the rows of a day.
 func (o *owner) ReplaceClaudeCode(ctx context.Context, day time.Time, rows []spend.ClaudeCode) error {
 	w := spend.Day.Bucket(day)
-	name := w.Start.Format(time.DateOnly)
-	return o.write(ctx, "writing Claude Code rows of "+name, func(t *tx) error {
+	return o.writing(ctx, "replacing Claude Code", func(t *tx) error {
 		if !w.Start.Equal(day) {
 			return fmt.Errorf("%s is not the start of a UTC day", day.UTC().Format(time.RFC3339))
 		}

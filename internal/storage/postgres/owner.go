@@ -62,7 +62,7 @@ func own(ctx context.Context, conn *pgx.Conn, organization string) (*owner, erro
 	// Only the owner makes series, so that what is not in memory is new. They are read after the
 	// lock was taken, when the owner before cannot add any.
 	o := &owner{organization: id, conn: conn, ids: map[spend.Dims]int64{}, dims: map[int64]spend.Dims{}}
-	rows, _ := conn.Query(ctx, "select id, "+dimensionColumns("")+" from series where organization = $1", id)
+	rows, _ := conn.Query(ctx, "select id, "+dimColumns("")+" from series where organization = $1", id)
 	known, err := pgx.CollectRows(rows, scanSeries)
 	if err != nil {
 		return nil, err
@@ -91,10 +91,10 @@ func (o *owner) remember(known []series) {
 	}
 }
 
-// write runs a transaction on the owner's connection. When that breaks, the lock is gone with it,
+// writing runs a transaction on the owner's connection. When that breaks, the lock is gone with it,
 // and ownership is lost: whether the transaction was committed is then not known, but it was as a
 // whole or not at all.
-func (o *owner) write(ctx context.Context, doing string, f func(*tx) error) error {
+func (o *owner) writing(ctx context.Context, doing string, f func(*tx) error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.conn == nil {
@@ -153,54 +153,50 @@ func (o *owner) close() {
 	o.store.mu.Unlock()
 }
 
-// ReplaceUsage replaces the usage in a window.
-func (o *owner) ReplaceUsage(ctx context.Context, r storage.Reading, rows []spend.Usage) (storage.Change, error) {
-	return o.replace(ctx, "usage", r, func(t *tx) (storage.Change, error) {
-		return storage.ReplaceUsage(ctx, t, r, rows)
-	})
-}
-
-// ReplaceRequests replaces the request counts in a window.
-func (o *owner) ReplaceRequests(ctx context.Context, r storage.Reading, rows []spend.Usage) (storage.Change, error) {
-	return o.replace(ctx, "requests", r, func(t *tx) (storage.Change, error) {
-		return storage.ReplaceRequests(ctx, t, r, rows)
-	})
-}
-
-// ReplaceCosts replaces the bill of a window.
-func (o *owner) ReplaceCosts(ctx context.Context, r storage.Reading, rows []spend.Cost) (storage.Change, error) {
-	return o.replace(ctx, "costs", r, func(t *tx) (storage.Change, error) {
-		return storage.ReplaceCosts(ctx, t, r, rows)
-	})
-}
-
-func (o *owner) replace(ctx context.Context, what string, r storage.Reading, f func(*tx) (storage.Change, error)) (storage.Change, error) {
-	var change storage.Change
-	err := o.write(ctx, fmt.Sprintf("writing %s of %s", what, r.Window), func(t *tx) (err error) {
-		change, err = f(t)
+func (o *owner) ReplaceUsage(ctx context.Context, r storage.Reading, rows []spend.Usage) (c storage.Change, err error) {
+	err = o.writing(ctx, "replacing usage", func(t *tx) error {
+		c, err = storage.ReplaceUsage(ctx, t, r, rows)
 		return err
 	})
+	return result(c, err)
+}
+
+func (o *owner) ReplaceRequests(ctx context.Context, r storage.Reading, rows []spend.Usage) (c storage.Change, err error) {
+	err = o.writing(ctx, "replacing request counts", func(t *tx) error {
+		c, err = storage.ReplaceRequests(ctx, t, r, rows)
+		return err
+	})
+	return result(c, err)
+}
+
+func (o *owner) ReplaceCosts(ctx context.Context, r storage.Reading, rows []spend.Cost) (c storage.Change, err error) {
+	err = o.writing(ctx, "replacing costs", func(t *tx) error {
+		c, err = storage.ReplaceCosts(ctx, t, r, rows)
+		return err
+	})
+	return result(c, err)
+}
+
+// result is a change that happened, or none beside an error.
+func result(c storage.Change, err error) (storage.Change, error) {
 	if err != nil {
 		return storage.Change{}, err
 	}
-	return change, nil
+	return c, nil
 }
 
-// Bill turns a day of the cost report billed.
 func (o *owner) Bill(ctx context.Context, day time.Time, now time.Time) error {
-	return o.write(ctx, "billing a day", func(t *tx) error { return storage.Bill(ctx, t, day, now) })
+	return o.writing(ctx, "billing", func(t *tx) error { return storage.Bill(ctx, t, day, now) })
 }
 
-// Confirm records that slots were compared and agreed.
 func (o *owner) Confirm(ctx context.Context, f spend.Fact, w spend.Window, now time.Time) error {
-	return o.write(ctx, fmt.Sprintf("confirming %s of %s", f, w), func(t *tx) error {
+	return o.writing(ctx, "confirming", func(t *tx) error {
 		return storage.Confirm(ctx, t, f, w, now)
 	})
 }
 
-// Reestimate gives usage that is not billed a new estimate.
 func (o *owner) Reestimate(ctx context.Context, from time.Time, priceVersion string, estimate func(*spend.Usage)) error {
-	return o.write(ctx, "estimating usage anew", func(t *tx) error {
+	return o.writing(ctx, "estimating anew", func(t *tx) error {
 		if err := storage.Reestimate(ctx, t, from, estimate); err != nil {
 			return err
 		}
@@ -208,9 +204,8 @@ func (o *owner) Reestimate(ctx context.Context, from time.Time, priceVersion str
 	})
 }
 
-// SetWatermark records how far a report was read.
 func (o *owner) SetWatermark(ctx context.Context, w storage.Watermark) error {
-	return o.write(ctx, fmt.Sprintf("saving the watermark of %s", w.Report), func(t *tx) error {
+	return o.writing(ctx, "setting the watermark", func(t *tx) error {
 		return t.exec(ctx, `
 			insert into watermark as old (organization, report, data_at, read_at, refused_at, reason)
 			values ($1, $2, $3, $4, $5, $6)
@@ -221,22 +216,19 @@ func (o *owner) SetWatermark(ctx context.Context, w storage.Watermark) error {
 	})
 }
 
-// SetLive records when live collection began.
 func (o *owner) SetLive(ctx context.Context, now time.Time) error {
-	return o.write(ctx, "saving when live collection began", func(t *tx) error {
+	return o.writing(ctx, "going live", func(t *tx) error {
 		return t.exec(ctx, "update organization set live_at = $2 where id = $1 and live_at is null", t.organization, now)
 	})
 }
 
-// UpdateCounters brings the running totals up to date.
 func (o *owner) UpdateCounters(ctx context.Context, maxSeries int) error {
-	return o.write(ctx, "updating the counters", func(t *tx) error { return storage.UpdateCounters(ctx, t, maxSeries) })
+	return o.writing(ctx, "updating counters", func(t *tx) error { return storage.UpdateCounters(ctx, t, maxSeries) })
 }
 
-// Prune removes and folds what is older than is kept.
 func (o *owner) Prune(ctx context.Context, k storage.Keep) (int64, error) {
 	var removed int64
-	err := o.write(ctx, "pruning", func(t *tx) (err error) {
+	err := o.writing(ctx, "pruning", func(t *tx) (err error) {
 		if removed, err = storage.Prune(ctx, t, k); err != nil || k.Minute.IsZero() {
 			return err
 		}

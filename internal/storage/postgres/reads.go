@@ -2,6 +2,9 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,18 +15,16 @@ import (
 
 // Organizations lists all organizations.
 func (s *Store) Organizations(ctx context.Context) ([]storage.OrganizationState, error) {
-	rows, _ := s.pool.Query(ctx, `
+	return list(ctx, s, "listing organizations", `
 		select uuid, name, first_seen_at, live_at, price_version
 		from organization
-		order by first_seen_at, id`)
-	os, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (storage.OrganizationState, error) {
+		order by first_seen_at, id`, nil, func(row pgx.CollectableRow) (storage.OrganizationState, error) {
 		var o storage.OrganizationState
 		var live *time.Time
 		err := row.Scan(&o.ID, &o.Name, &o.FirstSeenAt, &live, &o.PriceVersion)
 		o.LiveAt = orZero(live)
 		return o, err
 	})
-	return os, s.fail(ctx, "listing organizations", err)
 }
 
 // SaveOrganization makes an organization known, or renames it.
@@ -32,142 +33,169 @@ func (s *Store) SaveOrganization(ctx context.Context, o spend.Organization, now 
 		insert into organization (uuid, name, first_seen_at)
 		values ($1, $2, $3)
 		on conflict (uuid) do update
-		set name = excluded.name`,
+		set name = excluded.name
+		where organization.name <> excluded.name`,
 		o.ID, o.Name, now)
-	return s.fail(ctx, "saving an organization", err)
+	return s.fail(ctx, "saving the organization", err)
 }
 
-// Usage sums usage.
-func (s *Store) Usage(ctx context.Context, q storage.Query) (storage.UsageResult, error) {
-	var r storage.UsageResult
-	err := s.reading(ctx, "summing usage", func(ptx pgx.Tx) error {
-		os, err := organizations(ctx, ptx)
-		if err == nil {
-			r, err = storage.SumUsage(ctx, os, q)
-		}
+// organizationID is the id of an organization in the tables; [storage.ErrNotFound] if it is not known.
+func organizationID(ctx context.Context, q querier, organization string) (int32, error) {
+	var id int32
+	err := q.QueryRow(ctx, "select id from organization where uuid = $1", organization).Scan(&id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, fmt.Errorf("organization %q: %w", organization, storage.ErrNotFound)
+	}
+	return id, err
+}
+
+// querier is a connection, the pool, or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// list runs a query and translates each of its rows.
+func list[T any](ctx context.Context, s *Store, doing, query string, args []any, row pgx.RowToFunc[T]) ([]T, error) {
+	all, err := collect(ctx, s.pool, query, args, row)
+	if err != nil {
+		return nil, s.fail(ctx, doing, err)
+	}
+	return all, nil
+}
+
+func collect[T any](ctx context.Context, q querier, query string, args []any, row pgx.RowToFunc[T]) ([]T, error) {
+	rows, _ := q.Query(ctx, query, args...) // CollectRows returns its error
+	return pgx.CollectRows(rows, row)
+}
+
+// Usage sums usage and request counts.
+func (s *Store) Usage(ctx context.Context, q storage.Query) (r storage.UsageResult, err error) {
+	err = s.summing(ctx, "summing usage", func(os []storage.OrganizationTx) error {
+		r, err = storage.SumUsage(ctx, os, q)
 		return err
 	})
 	return r, err
 }
 
-// Costs sums costs.
-func (s *Store) Costs(ctx context.Context, q storage.Query) (storage.CostResult, error) {
-	var r storage.CostResult
-	err := s.reading(ctx, "summing costs", func(ptx pgx.Tx) error {
-		os, err := organizations(ctx, ptx)
-		if err == nil {
-			r, err = storage.SumCosts(ctx, os, q)
-		}
+// Costs sums cost.
+func (s *Store) Costs(ctx context.Context, q storage.Query) (r storage.CostResult, err error) {
+	err = s.summing(ctx, "summing costs", func(os []storage.OrganizationTx) error {
+		r, err = storage.SumCosts(ctx, os, q)
 		return err
 	})
 	return r, err
 }
 
-// organizations are all organizations, as one transaction sees them.
-func organizations(ctx context.Context, ptx pgx.Tx) ([]storage.OrganizationTx, error) {
-	rows, _ := ptx.Query(ctx, "select id, uuid from organization order by id")
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (storage.OrganizationTx, error) {
-		t := &tx{Tx: ptx}
-		o := storage.OrganizationTx{Tx: t}
-		err := row.Scan(&t.organization, &o.Organization)
-		return o, err
+// summing runs f with all organizations in one state of the database.
+func (s *Store) summing(ctx context.Context, doing string, f func([]storage.OrganizationTx) error) error {
+	return s.reading(ctx, doing, func(ptx pgx.Tx) error {
+		rows, _ := ptx.Query(ctx, "select id, uuid from organization order by id")
+		os, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (storage.OrganizationTx, error) {
+			t := &tx{Tx: ptx}
+			o := storage.OrganizationTx{Tx: t}
+			err := row.Scan(&t.organization, &o.Organization)
+			return o, err
+		})
+		if err != nil {
+			return err
+		}
+		return f(os)
 	})
 }
 
-// of runs a query on one organization.
-func of[T any](ctx context.Context, s *Store, doing, organization string, f func(ptx pgx.Tx, id int32) (T, error)) (T, error) {
-	var result T
-	err := s.reading(ctx, doing, func(ptx pgx.Tx) error {
+// onOrganization runs f on the organization; one that is not known leaves the result as it is.
+func (s *Store) onOrganization(ctx context.Context, doing, organization string, f func(*tx) error) error {
+	return s.reading(ctx, doing, func(ptx pgx.Tx) error {
 		id, err := organizationID(ctx, ptx, organization)
-		if err == nil {
-			result, err = f(ptx, id)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return f(&tx{Tx: ptx, organization: id})
+	})
+}
+
+// Slots lists the ledger's slots that overlap the window.
+func (s *Store) Slots(ctx context.Context, organization string, f spend.Fact, w spend.Window) ([]storage.Slot, error) {
+	slots := []storage.Slot{}
+	err := s.onOrganization(ctx, "reading the ledger", organization, func(t *tx) (err error) {
+		slots, err = t.Slots(ctx, f, w)
+		return err
+	})
+	return slots, err
+}
+
+// Changed lists the days whose figures changed.
+func (s *Store) Changed(ctx context.Context, organization string, since int64) ([]time.Time, int64, error) {
+	days, seq := []time.Time{}, int64(0)
+	err := s.onOrganization(ctx, "reading changes", organization, func(t *tx) (err error) {
+		days, seq, err = t.ChangedSince(ctx, since)
+		return err
+	})
+	return days, seq, err
+}
+
+// Counters lists the running totals.
+func (s *Store) Counters(ctx context.Context, organization string) ([]storage.Counter, error) {
+	counters := []storage.Counter{}
+	err := s.onOrganization(ctx, "reading counters", organization, func(t *tx) error {
+		stored, err := t.Counters(ctx)
+		for _, c := range stored {
+			counters = append(counters, c.Counter)
 		}
 		return err
 	})
-	return result, err
+	return counters, err
 }
 
-// Slots lists slots of the ledger.
-func (s *Store) Slots(ctx context.Context, organization string, f spend.Fact, w spend.Window) ([]storage.Slot, error) {
-	return of(ctx, s, "listing slots", organization, func(ptx pgx.Tx, id int32) ([]storage.Slot, error) {
-		return slots(ctx, ptx, id, f, w)
+// Watermarks lists how far each report has been read.
+func (s *Store) Watermarks(ctx context.Context, organization string) ([]storage.Watermark, error) {
+	return list(ctx, s, "reading watermarks", `
+		select w.report, w.data_at, w.read_at, w.refused_at, w.reason
+		from watermark w
+		join organization o on o.id = w.organization
+		where o.uuid = $1
+		order by w.report collate "C"`, []any{organization}, func(row pgx.CollectableRow) (storage.Watermark, error) {
+		var w storage.Watermark
+		var data, read, refused *time.Time
+		err := row.Scan(&w.Report, &data, &read, &refused, &w.Reason)
+		w.DataAt, w.ReadAt, w.RefusedAt = orZero(data), orZero(read), orZero(refused)
+		return w, err
 	})
 }
 
 // Revisions lists changes of settled figures.
 func (s *Store) Revisions(ctx context.Context, organization string, f spend.Fact, w spend.Window) ([]storage.Revision, error) {
-	const usage = `
-		select r.bucket, r.grain, r.revised_at,
-			r.old_uncached_input, r.old_cache_read_input, r.old_cache_creation_5m_input, r.old_cache_creation_1h_input,
-			r.old_output, r.old_web_searches, r.old_requests, 0, 0,
-			r.new_uncached_input, r.new_cache_read_input, r.new_cache_creation_5m_input, r.new_cache_creation_1h_input,
-			r.new_output, r.new_web_searches, r.new_requests, 0, 0, `
-	const cost = `
-		select r.bucket, r.grain, r.revised_at,
-			0, 0, 0, 0, 0, 0, 0, r.old_amount, r.old_list,
-			0, 0, 0, 0, 0, 0, 0, r.new_amount, r.new_list, `
-	return of(ctx, s, "listing revisions", organization, func(ptx pgx.Tx, id int32) ([]storage.Revision, error) {
-		head, table, args := usage, "usage_revision", []any{id, w.Start, w.End, string(f)}
-		condition := "and r.fact = $4"
-		if f == spend.FactCost {
-			head, table, args, condition = cost, "cost_revision", args[:3], ""
-		}
-		rows, _ := ptx.Query(ctx, head+dimensionColumns("s.")+`
-			from `+table+` r
-			join series s on s.id = r.series
-			where r.organization = $1 and r.bucket >= $2 and r.bucket < $3 `+condition+`
-			order by r.revised_at desc, r.id desc`, args...)
-		return pgx.CollectRows(rows, func(row pgx.CollectableRow) (storage.Revision, error) {
-			var r storage.Revision
-			fields := []any{&r.Bucket, &r.Grain, &r.RevisedAt}
-			for _, x := range []*storage.RevisedFigures{&r.Old, &r.New} {
-				for k := range x.Counts {
-					fields = append(fields, &x.Counts[k])
-				}
-				fields = append(fields, &x.Requests, &x.Amount, &x.List)
+	args := []any{organization, w.Start, w.End}
+	figures, table, filter := append(slices.Clone(countColumns), "requests"), "usage_revision", " and r.fact = $4"
+	if f == spend.FactCost {
+		figures, table, filter = []string{"amount", "list"}, "cost_revision", ""
+	} else {
+		args = append(args, string(f))
+	}
+	return list(ctx, s, "reading revisions", `
+		select r.bucket, r.grain, r.revised_at, `+dimColumns("s.")+`, `+each(figures, "r.old_%")+`, `+each(figures, "r.new_%")+`
+		from `+table+` r
+		join organization o on o.id = r.organization
+		join series s on s.id = r.series
+		where o.uuid = $1 and r.bucket >= $2 and r.bucket < $3`+filter+`
+		order by r.revised_at desc, r.id desc`, args, func(row pgx.CollectableRow) (storage.Revision, error) {
+		var r storage.Revision
+		to := append([]any{&r.Bucket, &r.Grain, &r.RevisedAt}, fields(&r.Dims)...)
+		for _, side := range []*storage.RevisedFigures{&r.Old, &r.New} {
+			if f == spend.FactCost {
+				to = append(to, (*int64)(&side.Amount), (*int64)(&side.List))
+				continue
 			}
-			err := row.Scan(append(fields, dimensionFields(&r.Dims)...)...)
-			return r, err
-		})
-	})
-}
-
-// Watermarks lists how far each report was read.
-func (s *Store) Watermarks(ctx context.Context, organization string) ([]storage.Watermark, error) {
-	return of(ctx, s, "listing watermarks", organization, func(ptx pgx.Tx, id int32) ([]storage.Watermark, error) {
-		rows, _ := ptx.Query(ctx, `
-			select report, data_at, read_at, refused_at, reason
-			from watermark
-			where organization = $1
-			order by report`, id)
-		return pgx.CollectRows(rows, func(row pgx.CollectableRow) (storage.Watermark, error) {
-			var w storage.Watermark
-			var data, read, refused *time.Time
-			err := row.Scan(&w.Report, &data, &read, &refused, &w.Reason)
-			w.DataAt, w.ReadAt, w.RefusedAt = orZero(data), orZero(read), orZero(refused)
-			return w, err
-		})
-	})
-}
-
-// Changed lists the days that changed after a change number.
-func (s *Store) Changed(ctx context.Context, organization string, since int64) ([]time.Time, int64, error) {
-	var newest int64
-	days, err := of(ctx, s, "listing changed days", organization, func(ptx pgx.Tx, id int32) (days []time.Time, err error) {
-		days, newest, err = changedSince(ctx, ptx, id, since)
-		return days, err
-	})
-	return days, newest, err
-}
-
-// Counters lists the running totals.
-func (s *Store) Counters(ctx context.Context, organization string) ([]storage.Counter, error) {
-	return of(ctx, s, "listing counters", organization, func(ptx pgx.Tx, id int32) ([]storage.Counter, error) {
-		stored, err := counters(ctx, ptx, id)
-		cs := make([]storage.Counter, len(stored))
-		for i, c := range stored {
-			cs[i] = c.Counter
+			for k := range side.Counts {
+				to = append(to, &side.Counts[k])
+			}
+			to = append(to, &side.Requests)
 		}
-		return cs, err
+		err := row.Scan(to...)
+		return r, err
 	})
 }

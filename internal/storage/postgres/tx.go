@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
@@ -32,30 +31,22 @@ type series struct {
 	dims spend.Dims
 }
 
-// querier is a connection, the pool, or a transaction.
-type querier interface {
-	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
-}
-
 func (t *tx) exec(ctx context.Context, sql string, args ...any) error {
 	_, err := t.Exec(ctx, sql, args...)
 	return err
 }
 
-// organizationID finds the id that an organization has in the tables.
-func organizationID(ctx context.Context, q querier, organization string) (int32, error) {
-	var id int32
-	err := q.QueryRow(ctx, "select id from organization where uuid = $1", organization).Scan(&id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, fmt.Errorf("organization %q: %w", organization, storage.ErrNotFound)
+// each executes the statement n times, in one round trip.
+func (t *tx) each(ctx context.Context, query string, n int, args func(i int) []any) error {
+	batch := &pgx.Batch{}
+	for i := range n {
+		batch.Queue(query, args(i)...)
 	}
-	return id, err
+	return t.SendBatch(ctx, batch).Close()
 }
 
-// dimensionColumns lists the columns of the dimensions, each behind the prefix.
-func dimensionColumns(prefix string) string {
+// dimColumns lists the columns of the dimensions, each behind the prefix.
+func dimColumns(prefix string) string {
 	columns := make([]string, len(spend.Dimensions))
 	for i, d := range spend.Dimensions {
 		columns[i] = prefix + d.Column()
@@ -63,8 +54,8 @@ func dimensionColumns(prefix string) string {
 	return strings.Join(columns, ", ")
 }
 
-// dimensionFields are pointers to all fields of d, in the order of dimensionColumns.
-func dimensionFields(d *spend.Dims) []any {
+// fields are pointers to all fields of d, in the order of dimColumns.
+func fields(d *spend.Dims) []any {
 	fields := make([]any, len(spend.Dimensions))
 	for i, x := range spend.Dimensions {
 		fields[i] = d.Field(x)
@@ -74,7 +65,7 @@ func dimensionFields(d *spend.Dims) []any {
 
 func scanSeries(row pgx.CollectableRow) (series, error) {
 	var s series
-	err := row.Scan(append([]any{&s.id}, dimensionFields(&s.dims)...)...)
+	err := row.Scan(append([]any{&s.id}, fields(&s.dims)...)...)
 	return s, err
 }
 
@@ -130,13 +121,12 @@ func (t *tx) makeSeries(ctx context.Context, dims []spend.Dims) ([]series, error
 		args = append(args, values)
 		params[i] = fmt.Sprintf("$%d::text[]", len(args))
 	}
-	columns := dimensionColumns("")
+	columns := dimColumns("")
 	rows, _ := t.Query(ctx, "insert into series (organization, "+columns+") select $1, n.* from unnest("+
 		strings.Join(params, ", ")+") n returning id, "+columns, args...)
 	return pgx.CollectRows(rows, scanSeries)
 }
 
-// Dims says what series stand for.
 func (t *tx) Dims(ctx context.Context, ids []int64) ([]spend.Dims, error) {
 	known := map[int64]spend.Dims{}
 	if t.owner != nil {
@@ -154,7 +144,7 @@ func (t *tx) Dims(ctx context.Context, ids []int64) ([]spend.Dims, error) {
 	if len(missing) == 0 {
 		return out, nil
 	}
-	rows, _ := t.Query(ctx, "select id, "+dimensionColumns("")+" from series where organization = $1 and id = any($2)",
+	rows, _ := t.Query(ctx, "select id, "+dimColumns("")+" from series where organization = $1 and id = any($2)",
 		t.organization, missing)
 	found, err := pgx.CollectRows(rows, scanSeries)
 	if err != nil {
@@ -172,21 +162,16 @@ func (t *tx) Dims(ctx context.Context, ids []int64) ([]spend.Dims, error) {
 	return out, nil
 }
 
-// Slots lists slots of the ledger.
 func (t *tx) Slots(ctx context.Context, f spend.Fact, w spend.Window) ([]storage.Slot, error) {
-	return slots(ctx, t, t.organization, f, w)
-}
-
-func slots(ctx context.Context, q querier, organization int32, f spend.Fact, w spend.Window) ([]storage.Slot, error) {
 	// A day's slot may begin up to a day before the window.
-	rows, _ := q.Query(ctx, `
+	rows, _ := t.Query(ctx, `
 		select start, grain, report, state, read_at, since, suspect_since, suspect_reads
 		from ledger
 		where organization = $1 and fact = $2
 			and start >= $3 and start < $4
 			and start + make_interval(secs => greatest(grain, 3600)) > $5
 		order by start`,
-		organization, string(f), w.Start.Add(-spend.Day.Duration()), w.End, w.Start)
+		t.organization, string(f), w.Start.Add(-spend.Day.Duration()), w.End, w.Start)
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (storage.Slot, error) {
 		var s storage.Slot
 		var suspect *time.Time
@@ -197,7 +182,6 @@ func slots(ctx context.Context, q querier, organization int32, f spend.Fact, w s
 	})
 }
 
-// DropSlots removes slots.
 func (t *tx) DropSlots(ctx context.Context, f spend.Fact, slots []storage.Slot) error {
 	if len(slots) == 0 {
 		return nil
@@ -212,7 +196,6 @@ func (t *tx) DropSlots(ctx context.Context, f spend.Fact, slots []storage.Slot) 
 		t.organization, string(f), starts)
 }
 
-// PutSlots writes slots.
 func (t *tx) PutSlots(ctx context.Context, f spend.Fact, slots []storage.Slot) error {
 	n := len(slots)
 	if n == 0 {
@@ -236,7 +219,6 @@ func (t *tx) PutSlots(ctx context.Context, f spend.Fact, slots []storage.Slot) e
 		t.organization, string(f), starts, grains, reports, states, readAts, sinces, suspects, reads)
 }
 
-// MarkChanged numbers a change of the days' figures.
 func (t *tx) MarkChanged(ctx context.Context, days []time.Time) error {
 	if len(days) == 0 {
 		return nil
@@ -255,15 +237,10 @@ func (t *tx) MarkChanged(ctx context.Context, days []time.Time) error {
 		t.organization, days)
 }
 
-// ChangedSince lists the days that changed after a change number.
 func (t *tx) ChangedSince(ctx context.Context, since int64) ([]time.Time, int64, error) {
-	return changedSince(ctx, t, t.organization, since)
-}
-
-func changedSince(ctx context.Context, q querier, organization int32, since int64) ([]time.Time, int64, error) {
 	var newest int64
 	var days []time.Time
-	err := q.QueryRow(ctx, `
+	err := t.QueryRow(ctx, `
 		select o.change_seq, array(
 			select day
 			from day_change
@@ -271,22 +248,16 @@ func changedSince(ctx context.Context, q querier, organization int32, since int6
 			order by day)
 		from organization o
 		where o.id = $1`,
-		organization, since).Scan(&newest, &days)
+		t.organization, since).Scan(&newest, &days)
 	return days, newest, err
 }
 
-// KeyUse reads the last use of keys.
 func (t *tx) KeyUse(ctx context.Context, keys []string) (map[string]spend.Window, error) {
-	return keyUse(ctx, t, t.organization, keys)
-}
-
-// keyUse reads the last use of the keys, of all if the list is nil.
-func keyUse(ctx context.Context, q querier, organization int32, keys []string) (map[string]spend.Window, error) {
-	rows, err := q.Query(ctx, `
+	rows, err := t.Query(ctx, `
 		select api_key_id, bucket, grain
 		from key_use
-		where organization = $1 and ($2::text[] is null or api_key_id = any($2))`,
-		organization, keys)
+		where organization = $1 and api_key_id = any($2)`,
+		t.organization, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -301,7 +272,6 @@ func keyUse(ctx context.Context, q querier, organization int32, keys []string) (
 	return uses, err
 }
 
-// PutKeyUse writes the last use of keys.
 func (t *tx) PutKeyUse(ctx context.Context, uses map[string]spend.Window) error {
 	var keys, gone []string
 	var buckets []time.Time
@@ -325,7 +295,6 @@ func (t *tx) PutKeyUse(ctx context.Context, uses map[string]spend.Window) error 
 		t.organization, keys, buckets, grains)
 }
 
-// FindKeyUse looks for a key's newest use in a table.
 func (t *tx) FindKeyUse(ctx context.Context, table storage.Table, key string, w spend.Window) (time.Time, bool, error) {
 	var bucket time.Time
 	err := t.QueryRow(ctx, `

@@ -183,11 +183,7 @@ func (o *owner) Prune(ctx context.Context, k storage.Keep) (removed int64, err e
 		runs, err := t.deleted(ctx, `
 			delete from run
 			where organization = ? and started_at < ?
-				and id not in (
-					select id from (select id, max(started_at) from run where organization = ? group by job)
-					union all
-					select id from (select id, max(started_at) from run where organization = ? and outcome = 'ok' group by job)
-				)`, o.id, k.Minute.Unix(), o.id, o.id)
+				and id not in (`+newestRuns+`)`, o.id, k.Minute.Unix())
 		removed += runs
 		return err
 	})

@@ -16,7 +16,7 @@ func (s *Store) Organizations(ctx context.Context) ([]storage.OrganizationState,
 	return list(ctx, s, "listing organizations", `
 		select uuid, name, first_seen_at, live_at, price_version
 		from organization
-		order by first_seen_at, id`, nil, func(scan func(...any) error) (o storage.OrganizationState, err error) {
+		order by first_seen_at, id`, nil, func(scan scanner) (o storage.OrganizationState, err error) {
 		var seen int64
 		var live sql.NullInt64
 		err = scan(&o.ID, &o.Name, &seen, &live, &o.PriceVersion)
@@ -47,7 +47,7 @@ func (s *Store) organizationID(ctx context.Context, organization string) (id int
 }
 
 // list runs a query and translates each of its rows.
-func list[T any](ctx context.Context, s *Store, doing, query string, args []any, row func(scan func(...any) error) (T, error)) ([]T, error) {
+func list[T any](ctx context.Context, s *Store, doing, query string, args []any, row func(scan scanner) (T, error)) ([]T, error) {
 	all, err := collect(ctx, s.read, query, args, row)
 	if err != nil {
 		return nil, s.fail(ctx, doing, err)
@@ -55,12 +55,15 @@ func list[T any](ctx context.Context, s *Store, doing, query string, args []any,
 	return all, nil
 }
 
+// scanner is a row's Scan.
+type scanner = func(...any) error
+
 // querier is a pool or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-func collect[T any](ctx context.Context, q querier, query string, args []any, row func(scan func(...any) error) (T, error)) ([]T, error) {
+func collect[T any](ctx context.Context, q querier, query string, args []any, row func(scan scanner) (T, error)) ([]T, error) {
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -98,7 +101,7 @@ func (s *Store) Costs(ctx context.Context, q storage.Query) (r storage.CostResul
 // summing runs f with all organizations in one state of the database.
 func (s *Store) summing(ctx context.Context, doing string, f func([]storage.OrganizationTx) error) error {
 	return s.reading(ctx, doing, func(t *sql.Tx) error {
-		os, err := collect(ctx, t, `select id, uuid from organization order by id`, nil, func(scan func(...any) error) (storage.OrganizationTx, error) {
+		os, err := collect(ctx, t, `select id, uuid from organization order by id`, nil, func(scan scanner) (storage.OrganizationTx, error) {
 			var id int64
 			var o storage.OrganizationTx
 			err := scan(&id, &o.Organization)
@@ -166,7 +169,7 @@ func (s *Store) Watermarks(ctx context.Context, organization string) ([]storage.
 		select w.report, w.data_at, w.read_at, w.refused_at, w.reason
 		from watermark w join organization o on o.id = w.organization
 		where o.uuid = ?
-		order by w.report`, []any{organization}, func(scan func(...any) error) (w storage.Watermark, err error) {
+		order by w.report`, []any{organization}, func(scan scanner) (w storage.Watermark, err error) {
 		var data, read, refused sql.NullInt64
 		err = scan(&w.Report, &data, &read, &refused, &w.Reason)
 		w.DataAt, w.ReadAt, w.RefusedAt = null(data), null(read), null(refused)
@@ -189,7 +192,7 @@ func (s *Store) Revisions(ctx context.Context, organization string, f spend.Fact
 			join organization o on o.id = r.organization
 			join series s on s.id = r.series
 		where o.uuid = ? and r.bucket >= ? and r.bucket < ?`+filter+`
-		order by r.revised_at desc, r.id desc`, args, func(scan func(...any) error) (r storage.Revision, err error) {
+		order by r.revised_at desc, r.id desc`, args, func(scan scanner) (r storage.Revision, err error) {
 		var bucket, revised int64
 		to := append([]any{&bucket, &r.Grain, &revised}, fields(&r.Dims)...)
 		for _, side := range []*storage.RevisedFigures{&r.Old, &r.New} {

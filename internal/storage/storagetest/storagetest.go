@@ -8,6 +8,7 @@ package storagetest
 
 import (
 	"context"
+	"slices"
 	"testing"
 
 	"github.com/anthropic-monitor/monitor/internal/storage"
@@ -22,8 +23,47 @@ type Inspector interface {
 	Reopen(ctx context.Context) (storage.Store, error)
 }
 
+// test is a part of the suite, on a fresh store.
+type test struct {
+	name string
+	run  func(e *env)
+}
+
 // Run runs the suite. Open makes a store on a fresh database and cleans up after the test.
 func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 	t.Parallel()
-	_ = open
+	groups := []struct {
+		name  string
+		tests []test
+	}{
+		{"organizations", organizationTests},
+		{"usage", usageTests},
+		{"requests counted", requestCountTests},
+		{"ledger", ledgerTests},
+		{"costs", costTests},
+		{"bill", billTests},
+		{"estimates", estimateTests},
+		{"queries", queryTests},
+		{"counters", counterTests},
+		{"prune", pruneTests},
+		{"keys", keyTests},
+		{"inventory", inventoryTests},
+		{"runs", runTests},
+		{"requests", requestTests},
+		{"claude code", claudeCodeTests},
+		{"owner", ownerTests},
+		{"views", viewTests},
+		{"model", modelTests},
+	}
+	for _, g := range groups {
+		t.Run(g.name, func(t *testing.T) {
+			t.Parallel()
+			for _, c := range slices.Clone(g.tests) {
+				t.Run(c.name, func(t *testing.T) {
+					t.Parallel()
+					c.run(start(t, open(t)))
+				})
+			}
+		})
+	}
 }

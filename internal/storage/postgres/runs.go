@@ -11,8 +11,8 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
-// lastRuns are the ids of the newest run and the newest success of each job.
-const lastRuns = `(
+// newestRuns are the ids of the newest run and the newest success of each job.
+const newestRuns = `(
 		select distinct on (organization, job) id
 		from run
 		order by organization, job, started_at desc, id desc)
@@ -32,32 +32,27 @@ func scanRun(row pgx.CollectableRow) (storage.Run, error) {
 
 // Runs lists the newest runs.
 func (s *Store) Runs(ctx context.Context, organization string, limit int) ([]storage.Run, error) {
-	rows, _ := s.pool.Query(ctx, `
+	return list(ctx, s, "listing job runs", `
 		select `+runColumns+`
 		from run r
 		join organization o on o.id = r.organization
 		where $1 = '' or o.uuid = $1
 		order by r.started_at desc, r.id desc
-		limit $2`, organization, limit)
-	runs, err := pgx.CollectRows(rows, scanRun)
-	return runs, s.fail(ctx, "listing runs", err)
+		limit $2`, []any{organization, limit}, scanRun)
 }
 
 // LastRuns lists the newest run and the newest success of each job.
 func (s *Store) LastRuns(ctx context.Context) ([]storage.Run, error) {
-	rows, _ := s.pool.Query(ctx, `
+	return list(ctx, s, "listing last job runs", `
 		select `+runColumns+`
 		from run r
 		join organization o on o.id = r.organization
-		where r.id in (`+lastRuns+`)
-		order by o.uuid, r.job, r.started_at desc, r.id desc`)
-	runs, err := pgx.CollectRows(rows, scanRun)
-	return runs, s.fail(ctx, "listing the last runs", err)
+		where r.id in (`+newestRuns+`)
+		order by o.uuid, r.job, r.started_at desc, r.id desc`, nil, scanRun)
 }
 
-// SaveRun records a run.
 func (o *owner) SaveRun(ctx context.Context, r storage.Run) error {
-	return o.write(ctx, "saving a run of "+r.Job, func(t *tx) error {
+	return o.writing(ctx, "saving the job run", func(t *tx) error {
 		return t.exec(ctx, `
 			insert into run (organization, job, started_at, ended_at, outcome, rows, requests, error)
 			values ($1, $2, $3, $4, $5, $6, $7, $8)`,
@@ -70,7 +65,7 @@ func (o *owner) SaveRun(ctx context.Context, r storage.Run) error {
 func (t *tx) pruneRuns(ctx context.Context, before time.Time) (int64, error) {
 	tag, err := t.Exec(ctx, `
 		delete from run
-		where organization = $1 and started_at < $2 and id not in (`+lastRuns+`)`,
+		where organization = $1 and started_at < $2 and id not in (`+newestRuns+`)`,
 		t.organization, before)
 	return tag.RowsAffected(), err
 }
@@ -78,7 +73,7 @@ func (t *tx) pruneRuns(ctx context.Context, before time.Time) (int64, error) {
 // Ask leaves a request.
 func (s *Store) Ask(ctx context.Context, r storage.Request) (int64, error) {
 	var id int64
-	err := s.writing(ctx, "asking for "+r.Kind, func(ptx pgx.Tx) error {
+	err := s.writing(ctx, "leaving a request", func(ptx pgx.Tx) error {
 		organization, err := organizationID(ctx, ptx, r.Organization)
 		if err != nil {
 			return err
@@ -107,10 +102,8 @@ func scanRequest(row pgx.CollectableRow) (storage.Request, error) {
 
 // Requests lists the open requests.
 func (s *Store) Requests(ctx context.Context, organization string) ([]storage.Request, error) {
-	return of(ctx, s, "listing requests", organization, func(ptx pgx.Tx, id int32) ([]storage.Request, error) {
-		rows, _ := ptx.Query(ctx, requestQuery+"where r.organization = $1 and r.done_at is null order by r.id", id)
-		return pgx.CollectRows(rows, scanRequest)
-	})
+	return list(ctx, s, "listing requests", requestQuery+"where o.uuid = $1 and r.done_at is null order by r.id",
+		[]any{organization}, scanRequest)
 }
 
 // Request finds a request.
@@ -120,17 +113,19 @@ func (s *Store) Request(ctx context.Context, id int64) (storage.Request, error) 
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = fmt.Errorf("request %d: %w", id, storage.ErrNotFound)
 	}
-	return r, s.fail(ctx, "reading a request", err)
+	return r, s.fail(ctx, "finding a request", err)
 }
 
-// FinishRequest ends a request.
 func (o *owner) FinishRequest(ctx context.Context, id int64, now time.Time, problem string) error {
-	return o.write(ctx, "finishing a request", func(t *tx) error {
-		tag, err := t.Exec(ctx, "update request set done_at = $3, problem = $4 where organization = $1 and id = $2",
-			t.organization, id, now, problem)
-		if err == nil && tag.RowsAffected() == 0 {
-			err = fmt.Errorf("request %d: %w", id, storage.ErrNotFound)
+	return o.writing(ctx, "finishing a request", func(t *tx) error {
+		var open bool
+		err := t.QueryRow(ctx, "select done_at is null from request where id = $1 and organization = $2", id, t.organization).Scan(&open)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("request %d: %w", id, storage.ErrNotFound)
 		}
-		return err
+		if err != nil || !open {
+			return err
+		}
+		return t.exec(ctx, "update request set done_at = $2, problem = $3 where id = $1", id, now, problem)
 	})
 }

@@ -16,7 +16,7 @@ import (
 // batch is how many rows one statement carries at most.
 const batch = 10_000
 
-// kinds are the columns of the kinds that usage counts, in the order of [spend.Kind]; the columns
+// The columns of the kinds that usage counts, in the order of [spend.Kind]; the columns
 // of estimates and shares have the same names behind est_ and bill_.
 var (
 	countColumns = []string{
@@ -27,8 +27,8 @@ var (
 	}
 )
 
-// figureColumns lists the columns of a table's figures.
-func figureColumns(t storage.Table) []string {
+// columnsOf lists the columns of a table's figures.
+func columnsOf(t storage.Table) []string {
 	switch t {
 	case storage.RequestHour, storage.RequestDay:
 		return []string{"requests"}
@@ -39,8 +39,8 @@ func figureColumns(t storage.Table) []string {
 	}
 }
 
-// figureFields are pointers to the figures of r, in the order of figureColumns.
-func figureFields(t storage.Table, r *storage.Row) []any {
+// targets are pointers to the figures of r, in the order of columnsOf.
+func targets(t storage.Table, r *storage.Row) []any {
 	switch t {
 	case storage.RequestHour, storage.RequestDay:
 		return []any{&r.Requests}
@@ -92,10 +92,9 @@ func (k known) has(r storage.Row) bool {
 	return found
 }
 
-// Rows reads rows.
 func (t *tx) Rows(ctx context.Context, table storage.Table, w spend.Window) ([]storage.Row, error) {
 	rows, err := t.Query(ctx, `
-		select bucket, series, `+strings.Join(figureColumns(table), ", ")+`
+		select bucket, series, `+strings.Join(columnsOf(table), ", ")+`
 		from `+string(table)+`
 		where organization = $1 and bucket >= $2 and bucket < $3
 		order by bucket, series`,
@@ -106,7 +105,7 @@ func (t *tx) Rows(ctx context.Context, table storage.Table, w spend.Window) ([]s
 	var out []storage.Row
 	var bucket time.Time
 	var r storage.Row
-	_, err = pgx.ForEachRow(rows, append([]any{&bucket, &r.Series}, figureFields(table, &r)...), func() error {
+	_, err = pgx.ForEachRow(rows, append([]any{&bucket, &r.Series}, targets(table, &r)...), func() error {
 		r.Bucket = bucket.Unix()
 		out = append(out, r)
 		return nil
@@ -175,9 +174,9 @@ func (t *tx) copyRows(ctx context.Context, table storage.Table, rows []storage.R
 	}
 	var r storage.Row
 	var bucket time.Time
-	values := append([]any{t.organization, &bucket, &r.Series}, figureFields(table, &r)...)
+	values := append([]any{t.organization, &bucket, &r.Series}, targets(table, &r)...)
 	_, err := t.CopyFrom(ctx, pgx.Identifier{string(table)},
-		append([]string{"organization", "bucket", "series"}, figureColumns(table)...),
+		append([]string{"organization", "bucket", "series"}, columnsOf(table)...),
 		pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
 			r = rows[i]
 			bucket = unix(r.Bucket)
@@ -188,7 +187,7 @@ func (t *tx) copyRows(ctx context.Context, table storage.Table, rows []storage.R
 
 // updateRows changes rows that are there.
 func (t *tx) updateRows(ctx context.Context, table storage.Table, rows []storage.Row) error {
-	columns := figureColumns(table)
+	columns := columnsOf(table)
 	args := append([]any{t.organization}, keys(rows)...)
 	figures := make([][]int64, len(columns))
 	for i := range columns {
@@ -196,7 +195,7 @@ func (t *tx) updateRows(ctx context.Context, table storage.Table, rows []storage
 		args = append(args, figures[i])
 	}
 	for j := range rows {
-		for i, f := range figureFields(table, &rows[j]) {
+		for i, f := range targets(table, &rows[j]) {
 			switch f := f.(type) {
 			case *int64:
 				figures[i][j] = *f
@@ -237,7 +236,6 @@ func arrays(first, n int) string {
 	return b.String()
 }
 
-// DeleteRows removes rows.
 func (t *tx) DeleteRows(ctx context.Context, table storage.Table, rows []storage.Row) error {
 	for c := range slices.Chunk(rows, batch) {
 		err := t.exec(ctx, `
@@ -252,7 +250,6 @@ func (t *tx) DeleteRows(ctx context.Context, table storage.Table, rows []storage
 	return nil
 }
 
-// PutRevisions adds revisions.
 func (t *tx) PutRevisions(ctx context.Context, f spend.Fact, revisions []storage.RowRevision) error {
 	if len(revisions) == 0 {
 		return nil
@@ -284,7 +281,6 @@ func (t *tx) PutRevisions(ctx context.Context, f spend.Fact, revisions []storage
 	return err
 }
 
-// PutShares writes shares of the bill.
 func (t *tx) PutShares(ctx context.Context, table storage.Table, shares []storage.RowShare) error {
 	columns := prefixed("bill_", amountColumns)
 	for c := range slices.Chunk(shares, batch) {
@@ -314,7 +310,6 @@ func (t *tx) PutShares(ctx context.Context, table storage.Table, shares []storag
 	return nil
 }
 
-// ClearShares removes the shares of a day.
 func (t *tx) ClearShares(ctx context.Context, day spend.Window) error {
 	for _, table := range []storage.Table{storage.UsageHour, storage.UsageDay} {
 		err := t.exec(ctx, `
@@ -329,7 +324,6 @@ func (t *tx) ClearShares(ctx context.Context, day spend.Window) error {
 	return nil
 }
 
-// PutRests writes what of the bill was not shared out.
 func (t *tx) PutRests(ctx context.Context, rests []storage.RowRest) error {
 	n := len(rests)
 	if n == 0 {

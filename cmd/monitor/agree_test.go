@@ -1,0 +1,339 @@
+package main
+
+import (
+	"bytes"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/stretchr/testify/require"
+
+	"github.com/anthropic-monitor/monitor/internal/sim"
+	"github.com/anthropic-monitor/monitor/internal/spend"
+)
+
+// figures are integers by what they are about: counts, or billionths of a dollar.
+type figures map[string]int64
+
+func (f figures) add(n int64, about ...any) {
+	if n != 0 {
+		f[strings.TrimSuffix(fmt.Sprintln(about...), "\n")] += n
+	}
+}
+
+// TestEverythingAgrees collects an organization and compares, to the last digit, what the HTTP API,
+// the command line, the SQL views and the metrics say with the simulator's own ledger, on both
+// databases and both generations of reports.
+func TestEverythingAgrees(t *testing.T) {
+	t.Parallel()
+	for _, database := range []string{"sqlite", "postgres"} {
+		for _, reports := range []string{"analytics", "cost_report"} {
+			t.Run(database+" "+reports, func(t *testing.T) {
+				t.Parallel()
+				now := time.Now().UTC().Truncate(time.Second)
+				o := sim.Options{
+					Seed: 7, Now: func() time.Time { return now }, Start: now.AddDate(0, 0, -70),
+					Revise: true, DiscountPermille: 120,
+				}
+				if reports == "cost_report" {
+					o.Analytics = "refused"
+				}
+				w := newWorld(t, database, o, "backfill: 65d\n")
+				w.monitor("once")
+				stop := w.serve()
+				a := agreement{w, now}
+				a.usage(reports == "analytics")
+				a.bill(reports == "analytics")
+				a.lastMonth(reports == "analytics")
+				a.commandLine()
+				stop()
+			})
+		}
+	}
+}
+
+type agreement struct {
+	*world
+	now time.Time
+}
+
+// answer is what the HTTP API answers to a question about costs or usage.
+type answer struct {
+	AsOf  time.Time        `json:"as_of"`
+	Data  []map[string]any `json:"data"`
+	Total map[string]any   `json:"total"`
+}
+
+func (a agreement) ask(path string, window spend.Window, query string) answer {
+	a.t.Helper()
+	v, err := url.ParseQuery(query)
+	require.NoError(a.t, err)
+	v.Set("from", window.Start.Format(time.RFC3339))
+	v.Set("to", window.End.Format(time.RFC3339))
+	status, body := a.get(path + "?" + v.Encode())
+	require.Equal(a.t, 200, status, "%s", body)
+	var x answer
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	require.NoError(a.t, decoder.Decode(&x))
+	return x
+}
+
+// money reads a decimal string of dollars.
+func (a agreement) money(v any) int64 {
+	m, err := spend.ParseUSD(v.(string))
+	require.NoError(a.t, err)
+	return int64(m)
+}
+
+func (a agreement) count(v any) int64 {
+	n, err := v.(json.Number).Int64()
+	require.NoError(a.t, err)
+	return n
+}
+
+var countNames = []string{
+	"uncached_input_tokens", "cache_read_input_tokens", "cache_creation_5m_input_tokens", "cache_creation_1h_input_tokens",
+	"output_tokens", "web_searches", "requests",
+}
+
+// usage compares five days of hours by workspace, model, key and tier.
+func (a agreement) usage(requests bool) {
+	window := spend.Window{Start: spend.Hour.Floor(a.now.AddDate(0, 0, -5)), End: spend.Hour.Floor(a.now.Add(-3 * time.Hour))}
+	names := countNames
+	if !requests {
+		names = names[:6]
+	}
+	want, want2 := figures{}, figures{}
+	for _, c := range a.org.TrueUsage(window.Start, window.End) {
+		counts := []int64{c.UncachedInput, c.CacheRead, c.CacheCreation5m, c.CacheCreation1h, c.Output, c.WebSearches, c.Requests}
+		for i, name := range names {
+			want.add(counts[i], c.Hour.Unix(), c.WorkspaceID, c.Model, c.APIKeyID, c.ServiceTier, name)
+			if i < 6 {
+				want2.add(counts[i], c.Hour.Unix(), c.WorkspaceID, c.Model, c.APIKeyID, c.ServiceTier, c.ContextWindow, c.InferenceGeo, c.Speed, name)
+			}
+		}
+	}
+	require.NotEmpty(a.t, want)
+	got := figures{}
+	for _, r := range a.ask("/api/v1/usage", window, "step=hour&by=workspace,model,api_key,service_tier").Data {
+		start, err := time.Parse(time.RFC3339, r["start"].(string))
+		require.NoError(a.t, err)
+		for _, name := range names {
+			got.add(a.count(r[name]), start.Unix(), r["workspace_id"], r["model"], r["api_key_id"], r["service_tier"], name)
+		}
+	}
+	require.Equal(a.t, want, got, "usage: the API and the simulator's ledger")
+
+	// The view has every dimension of the report.
+	got = figures{}
+	columns := strings.Join(countNames[:6], ", ")
+	a.query("select bucket, workspace_id, model, api_key_id, service_tier, context_window, inference_geo, speed, "+columns+
+		" from usage_hourly", func(scan func(...any)) {
+		var bucket any
+		var workspace, mdl, key, tier, window_, geo, speed string
+		var n [6]int64
+		scan(&bucket, &workspace, &mdl, &key, &tier, &window_, &geo, &speed, &n[0], &n[1], &n[2], &n[3], &n[4], &n[5])
+		if at := instant(a.t, bucket); window.Contains(at) {
+			for i, name := range countNames[:6] {
+				got.add(n[i], at.Unix(), workspace, mdl, key, tier, window_, geo, speed, name)
+			}
+		}
+	})
+	require.Equal(a.t, want2, got, "usage: the view usage_hourly and the simulator's ledger")
+}
+
+// bill compares billed cost: by workspace, model and day, and where analytics tells it by key, tier and hour.
+func (a agreement) bill(analytics bool) {
+	window := spend.Window{Start: spend.Day.Floor(a.now.AddDate(0, 0, -12)), End: spend.Day.Floor(a.now.AddDate(0, 0, -3))}
+	cells := a.org.TrueBill(window.Start, window.End)
+	if analytics {
+		cells = a.org.TrueHourBill(window.Start, window.End)
+	}
+	days, hours := figures{}, figures{}
+	var total int64
+	for _, c := range cells {
+		amount := sim.SumNanoUSD([]sim.CostCell{c})
+		total += amount
+		days.add(amount, spend.Day.Floor(c.Start).Format(time.DateOnly), c.WorkspaceID, c.Model)
+		hours.add(amount, c.Start.Unix(), c.WorkspaceID, c.APIKeyID, c.Model, c.ServiceTier)
+	}
+	require.NotEmpty(a.t, days)
+
+	got := figures{}
+	x := a.ask("/api/v1/costs", window, "step=day&by=workspace,model")
+	for _, r := range x.Data {
+		got.add(a.money(r["cost_usd"]), r["start"].(string)[:10], r["workspace_id"], r["model"])
+		require.Equal(a.t, "billed", r["basis"], "%v", r)
+	}
+	require.Equal(a.t, days, got, "cost: the API and the simulator's ledger")
+	require.Equal(a.t, total, a.money(x.Total["cost_usd"]))
+
+	got = figures{}
+	amount := "cast(cost_usd * 1000000000 as bigint)"
+	if a.sqlite != "" {
+		amount = "cost_nano"
+	}
+	var viewTotal int64
+	a.query("select cast(day as text), workspace_id, model, "+amount+" from cost_daily", func(scan func(...any)) {
+		var day, workspace, mdl string
+		var nano int64
+		scan(&day, &workspace, &mdl, &nano)
+		if day >= window.Start.Format(time.DateOnly) && day < window.End.Format(time.DateOnly) {
+			got.add(nano, day, workspace, mdl)
+			viewTotal += nano
+		}
+	})
+	require.Equal(a.t, days, got, "cost: the view cost_daily and the simulator's ledger")
+	require.Equal(a.t, total, viewTotal)
+
+	byKey := a.ask("/api/v1/costs", window, "step=hour&by=workspace,api_key,model,service_tier")
+	require.Equal(a.t, total, a.money(byKey.Total["cost_usd"]), "shares add up to the bill")
+	if !analytics {
+		return
+	}
+	got = figures{}
+	for _, r := range byKey.Data {
+		start, err := time.Parse(time.RFC3339, r["start"].(string))
+		require.NoError(a.t, err)
+		got.add(a.money(r["cost_usd"]), start.Unix(), r["workspace_id"], r["api_key_id"], r["model"], r["service_tier"])
+	}
+	require.Equal(a.t, hours, got, "cost by key, tier and hour: the API and the simulator's ledger")
+}
+
+// lastMonth compares the gauges of /metrics, all of them billed.
+func (a agreement) lastMonth(analytics bool) {
+	end := spend.MonthStart(a.now)
+	window := spend.Window{Start: end.AddDate(0, -1, 0), End: end}
+	cells := a.org.TrueBill(window.Start, window.End)
+	if analytics {
+		cells = a.org.TrueHourBill(window.Start, window.End)
+	}
+	names := map[string]string{}
+	for _, r := range a.ask("/api/v1/costs", window, "by=workspace").Data {
+		names[r["workspace_id"].(string)] = r["workspace"].(string)
+	}
+	want := figures{}
+	for _, c := range cells {
+		want.add(sim.SumNanoUSD([]sim.CostCell{c}), names[c.WorkspaceID], c.Model)
+	}
+	got := figures{}
+	for labels, value := range a.metric("anthropic_cost_usd") {
+		if labels.period == "last_month" {
+			got.add(int64(math.Round(value*1e9)), labels.workspace, labels.model)
+			require.Equal(a.t, "billed", labels.basis)
+		}
+	}
+	require.Equal(a.t, want, got, "cost of last month: /metrics and the simulator's ledger")
+
+	var keys, models float64
+	for labels, value := range a.metric("anthropic_api_key_cost_usd") {
+		if labels.period == "last_month" {
+			keys += value
+		}
+	}
+	for _, n := range want {
+		models += float64(n) / 1e9
+	}
+	require.InDelta(a.t, models, keys, 1e-6, "keys and models add up to the same month")
+}
+
+// commandLine compares what the command prints with what the API answers.
+func (a agreement) commandLine() {
+	window := spend.Window{Start: spend.Day.Floor(a.now.AddDate(0, 0, -12)), End: spend.Day.Floor(a.now.AddDate(0, 0, -3))}
+	for path, flags := range map[string][]string{"/api/v1/costs": nil, "/api/v1/usage": {"--usage"}} {
+		printed := a.monitor(append([]string{
+			"report", "--format", "json", "--by", "workspace,model,api_key", "--step", "day",
+			"--from", window.Start.Format(time.DateOnly), "--to", window.End.Format(time.DateOnly),
+		}, flags...)...)
+		var got answer
+		decoder := json.NewDecoder(strings.NewReader(printed))
+		decoder.UseNumber()
+		require.NoError(a.t, decoder.Decode(&got))
+		want := a.ask(path, window, "by=workspace,model,api_key&step=day")
+		require.NotEmpty(a.t, want.Data)
+		require.Equal(a.t, want.Data, got.Data)
+		require.Equal(a.t, want.Total, got.Total)
+	}
+}
+
+// labels are those of the metrics compared here.
+type costLabels struct{ workspace, model, apiKey, period, basis string }
+
+// metric reads a gauge from the daemon.
+func (a agreement) metric(name string) map[costLabels]float64 {
+	a.t.Helper()
+	var body []byte
+	require.Eventually(a.t, func() bool {
+		_, body = a.get("/metrics")
+		return bytes.Contains(body, []byte(name+"{"))
+	}, 30*time.Second, 50*time.Millisecond, "no %s", name)
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(body))
+	require.NoError(a.t, err)
+	values := map[costLabels]float64{}
+	for _, m := range families[name].GetMetric() {
+		var l costLabels
+		for _, p := range m.GetLabel() {
+			switch p.GetName() {
+			case "workspace":
+				l.workspace = p.GetValue()
+			case "model":
+				l.model = p.GetValue()
+			case "api_key":
+				l.apiKey = p.GetValue()
+			case "period":
+				l.period = p.GetValue()
+			case "basis":
+				l.basis = p.GetValue()
+			}
+		}
+		values[l] = m.GetGauge().GetValue()
+	}
+	return values
+}
+
+// query runs SQL as a user of the views would, from outside.
+func (w *world) query(text string, row func(scan func(...any))) {
+	w.t.Helper()
+	driver, source := "sqlite", w.sqlite
+	if w.dbURL != "" {
+		driver, source = "pgx", w.dbURL
+	}
+	db, err := sql.Open(driver, source)
+	require.NoError(w.t, err)
+	defer db.Close()
+	rows, err := db.QueryContext(w.t.Context(), text)
+	require.NoError(w.t, err)
+	defer rows.Close()
+	for rows.Next() {
+		row(func(into ...any) { require.NoError(w.t, rows.Scan(into...)) })
+	}
+	require.NoError(w.t, rows.Err())
+}
+
+// instant is a time of a view: a time in PostgreSQL, seconds or text in SQLite.
+func instant(t *testing.T, v any) time.Time {
+	t.Helper()
+	switch v := v.(type) {
+	case time.Time:
+		return v.UTC()
+	case int64:
+		return time.Unix(v, 0).UTC()
+	case string:
+		at, err := time.Parse(time.RFC3339, v)
+		require.NoError(t, err)
+		return at.UTC()
+	default:
+		require.Fail(t, "not a time", "%T", v)
+		return time.Time{}
+	}
+}

@@ -1,0 +1,299 @@
+package collector_test
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/anthropic-monitor/monitor/internal/collector"
+	"github.com/anthropic-monitor/monitor/internal/config"
+	"github.com/anthropic-monitor/monitor/internal/pricing"
+	"github.com/anthropic-monitor/monitor/internal/sim"
+	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
+)
+
+// requireAll requires that all figures up to two hours ago are the true ones.
+func (w *world) requireAll() {
+	w.t.Helper()
+	window := spend.Window{Start: history().Start, End: spend.Hour.Floor(time.Now()).Add(-2 * time.Hour)}
+	w.requireUsage(window, spend.Hour, olderDims)
+	w.requireRequests(window)
+	w.requireHourBill(window)
+}
+
+func TestOutage(t *testing.T) {
+	for name, fault := range map[string]sim.Rule{
+		"connections are refused": {Fault: sim.Down},
+		"internal errors":         {Fault: sim.Internal},
+		"no answers":              {Fault: sim.Slow},
+		"answers are cut":         {Fault: sim.CutBody},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, sim.Options{Seed: 20}, func(w *world) {
+				ticks := 0
+				w.after = func(time.Time) { ticks++ }
+				ctx, stop := context.WithCancel(w.t.Context())
+				done := make(chan error)
+				c := w.collector()
+				go func() { done <- c.Run(ctx) }()
+				time.Sleep(time.Hour)
+				w.org.Faults().Arm(fault)
+				ticks = 0
+				time.Sleep(6 * time.Hour)
+				require.Greater(w.t, ticks, 6*20, "rules are judged while there is no data")
+				w.org.Faults().Disarm()
+				time.Sleep(time.Hour)
+				stop()
+				require.NoError(w.t, <-done)
+				w.requireAll()
+			})
+		})
+	}
+}
+
+func TestMonthOfDowntime(t *testing.T) {
+	bubble(t, sim.Options{Seed: 21, Revise: true}, func(w *world) {
+		w.run(40 * time.Minute)
+		time.Sleep(31 * day)
+		w.run(40 * time.Minute)
+		w.requireAll()
+		for _, s := range w.slots(spend.FactUsage, spend.Window{Start: history().Start, End: time.Now().Add(-3 * time.Hour)}) {
+			require.Equal(w.t, spend.Hour, s.Grain, "%s", s.Window)
+		}
+	})
+}
+
+func TestRetryAfter(t *testing.T) {
+	bubble(t, sim.Options{Seed: 22}, func(w *world) {
+		ctx, stop := context.WithCancel(w.t.Context())
+		done := make(chan error)
+		c := w.collector()
+		go func() { done <- c.Run(ctx) }()
+		time.Sleep(time.Hour)
+		w.org.Faults().Arm(sim.Rule{Fault: sim.RateLimited, RetryAfter: 20 * time.Minute, Times: 1})
+		time.Sleep(2 * time.Minute)
+		before := w.client.Requests()
+		time.Sleep(17 * time.Minute)
+		require.Equal(w.t, before, w.client.Requests(), "the API is left alone as long as it asked for")
+		time.Sleep(10 * time.Minute)
+		require.Greater(w.t, w.client.Requests(), before)
+		stop()
+		require.NoError(w.t, <-done)
+		w.requireAll()
+	})
+}
+
+func TestKeyRefused(t *testing.T) {
+	for name, fault := range map[string]sim.Fault{"401": sim.Unauthorized, "403": sim.Forbidden} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, sim.Options{Seed: 23}, func(w *world) {
+				ctx, stop := context.WithCancel(w.t.Context())
+				done := make(chan error)
+				c := w.collector()
+				go func() { done <- c.Run(ctx) }()
+				time.Sleep(time.Hour)
+				w.org.Faults().Arm(sim.Rule{Fault: fault})
+				before := w.client.Requests()
+				time.Sleep(3 * time.Hour)
+				require.Less(w.t, w.client.Requests()-before, int64(100), "a refused key is not hammered")
+				require.Equal(w.t, 1, w.logs.count("the API refuses the admin key"), w.logs.String())
+				marks, err := w.store.Watermarks(w.t.Context(), w.id)
+				require.NoError(w.t, err)
+				for _, m := range marks {
+					require.Zero(w.t, m.RefusedAt, "%s: it is the key that is refused, not the report", m.Report)
+				}
+				w.org.Faults().Disarm()
+				time.Sleep(time.Hour)
+				stop()
+				require.NoError(w.t, <-done)
+				w.requireAll()
+			})
+		})
+	}
+	t.Run("from the start", func(t *testing.T) {
+		bubble(t, sim.Options{Seed: 24}, func(w *world) {
+			w.key = "another-key"
+			w.run(time.Hour)
+			require.Less(w.t, w.client.Requests(), int64(30))
+			require.Equal(w.t, 1, w.logs.count("the API refuses the admin key"), w.logs.String())
+			w.key = sim.AdminKey
+			w.run(30 * time.Minute)
+			w.requireAll()
+		})
+	})
+}
+
+// TestReportRefused takes reports away in the middle of a day and gives them back in another.
+func TestReportRefused(t *testing.T) {
+	t.Run("messages", func(t *testing.T) {
+		bubble(t, sim.Options{Seed: 25}, func(w *world) {
+			w.config = seldom()
+			w.run(4 * time.Hour)
+			w.org.Faults().Arm(sim.Rule{Fault: sim.Forbidden, Path: "usage_report/messages"})
+			w.run(2 * day)
+			w.org.Faults().Disarm()
+			w.run(2 * day)
+			window := spend.Window{Start: history().Start, End: spend.Hour.Floor(time.Now()).Add(-2 * time.Hour)}
+			w.requireUsage(window, spend.Hour, []spend.Dimension{spend.ByWorkspace, spend.ByAPIKey, spend.ByModel, spend.ByServiceTier})
+			owners := map[string]spend.Report{}
+			for _, s := range w.slots(spend.FactUsage, window) {
+				d := s.Window.Start.Format(time.DateOnly)
+				require.Contains(w.t, []spend.Report{"", s.Report}, owners[d], "one report rules a day")
+				owners[d] = s.Report
+			}
+			require.Equal(w.t, spend.ReportMessages, owners["2026-11-19"])
+			require.Equal(w.t, spend.ReportAnalyticsUsage, owners["2026-11-20"], "taken over when it was over")
+			require.Equal(w.t, spend.ReportAnalyticsUsage, owners["2026-11-21"])
+			require.Equal(w.t, spend.ReportMessages, owners["2026-11-23"])
+			require.Equal(w.t, 1, w.logs.count("report is refused"))
+		})
+	})
+	t.Run("analytics/cost", func(t *testing.T) {
+		bubble(t, sim.Options{Seed: 26}, func(w *world) {
+			w.config = seldom()
+			w.run(4 * time.Hour)
+			w.org.Faults().Arm(sim.Rule{Fault: sim.Forbidden, Path: "analytics/cost"})
+			w.run(2 * day)
+			w.org.Faults().Disarm()
+			w.run(3 * day)
+			midnight := spend.Day.Floor(start)
+			owners := map[int]spend.Report{}
+			for d := range 5 {
+				for _, s := range w.slots(spend.FactCost, spend.Day.Bucket(midnight.Add(time.Duration(d)*day))) {
+					require.Contains(w.t, []spend.Report{"", s.Report}, owners[d])
+					owners[d] = s.Report
+				}
+			}
+			require.Equal(w.t, map[int]spend.Report{
+				0: spend.ReportAnalyticsCost, 1: spend.ReportCost, 2: spend.ReportCost, 3: spend.ReportAnalyticsCost, 4: spend.ReportAnalyticsCost,
+			}, owners)
+			w.requireHourBill(spend.Window{Start: history().Start, End: midnight.Add(day)})
+			w.requireBill(spend.Window{Start: midnight.Add(day), End: midnight.Add(3 * day)})
+			w.requireHourBill(spend.Window{Start: midnight.Add(3 * day), End: midnight.Add(5 * day)})
+		})
+	})
+}
+
+// TestVanished lets a report be empty: that is held at first, then believed, then forgotten.
+func TestVanished(t *testing.T) {
+	bubble(t, sim.Options{Seed: 27}, func(w *world) {
+		ctx, stop := context.WithCancel(w.t.Context())
+		done := make(chan error)
+		c := w.collector()
+		go func() { done <- c.Run(ctx) }()
+		today := spend.Window{Start: spend.Day.Floor(start), End: start.Add(-3 * time.Hour)}
+		time.Sleep(time.Hour)
+		w.requireUsage(today, spend.Hour, olderDims)
+		w.org.Faults().Arm(sim.Rule{Fault: sim.Vanish, Path: "usage_report/messages"})
+		time.Sleep(90 * time.Minute)
+		w.requireUsage(today, spend.Hour, olderDims)
+		require.LessOrEqual(w.t, w.logs.count("they are kept"), 3, w.logs.String())
+		require.NotZero(w.t, w.logs.count("they are kept"))
+		time.Sleep(3 * time.Hour)
+		require.Empty(w.t, w.storedUsage(today, spend.Hour, nil), "said three times over two hours, it is believed")
+		w.org.Faults().Disarm()
+		time.Sleep(90 * time.Minute)
+		stop()
+		require.NoError(w.t, <-done)
+		w.requireAll()
+	})
+}
+
+// TestRestart stops the collector at any time, most often in the middle of something.
+func TestRestart(t *testing.T) {
+	bubble(t, sim.Options{Seed: 28}, func(w *world) {
+		r := rand.New(rand.NewPCG(1, 2))
+		for range 60 {
+			w.run(time.Duration(r.IntN(4000)) * time.Millisecond)
+		}
+		for range 20 {
+			w.run(time.Duration(r.IntN(40)) * time.Minute)
+			time.Sleep(time.Duration(r.IntN(200)) * time.Minute)
+		}
+		w.run(30 * time.Minute)
+		w.requireAll()
+	})
+}
+
+// TestNewPrices starts with another price table: what is not billed is estimated anew.
+func TestNewPrices(t *testing.T) {
+	bubble(t, sim.Options{Seed: 29, Analytics: "refused"}, func(w *world) {
+		w.run(30 * time.Minute)
+		estimated := func() (open, settled spend.Money) {
+			for window, sum := range map[spend.Window]*spend.Money{
+				{Start: spend.Day.Floor(start), End: spend.Day.Floor(start).Add(day)}:                    &open,
+				{Start: spend.Day.Floor(start).Add(-5 * day), End: spend.Day.Floor(start).Add(-4 * day)}: &settled,
+			} {
+				res, err := w.store.Costs(w.t.Context(), storage.Query{Window: window, By: []spend.Dimension{spend.ByModel}, Where: w.where()})
+				require.NoError(w.t, err)
+				for _, r := range res.Rows {
+					if r.Model == "claude-meadow-1-preview" {
+						*sum += r.Cost
+					}
+				}
+			}
+			return open, settled
+		}
+		openBefore, settledBefore := estimated()
+		require.Zero(w.t, openBefore)
+		var err error
+		w.prices, err = pricing.Load(pricing.Overrides{"claude-meadow-1-preview": meadow()})
+		require.NoError(w.t, err)
+		w.run(time.Minute)
+		open, settled := estimated()
+		require.Positive(w.t, open)
+		require.Equal(w.t, settledBefore, settled)
+		states, err := w.store.Organizations(w.t.Context())
+		require.NoError(w.t, err)
+		require.Equal(w.t, w.prices.Version(), states[0].PriceVersion)
+	})
+}
+
+// TestTwoCollectors runs two on one store: one works, the other takes over when it stops.
+func TestTwoCollectors(t *testing.T) {
+	bubble(t, sim.Options{Seed: 30}, func(w *world) {
+		var ticks [2]atomic.Int64
+		var stop [2]context.CancelFunc
+		done := make(chan error)
+		for i := range 2 {
+			var ctx context.Context
+			ctx, stop[i] = context.WithCancel(w.t.Context())
+			c, err := collector.New(collector.Options{
+				Client: w.client, Store: w.store, Prices: w.prices, Config: w.config, Log: w.logger(),
+				After: func(context.Context, string, time.Time) { ticks[i].Add(1) },
+			})
+			require.NoError(w.t, err)
+			go func() { done <- c.Run(ctx) }()
+			synctest.Wait()
+		}
+		time.Sleep(10 * time.Minute)
+		first := 0
+		if ticks[1].Load() > 0 {
+			first = 1
+		}
+		require.Greater(w.t, ticks[first].Load(), int64(9))
+		require.Zero(w.t, ticks[1-first].Load(), "only one works")
+		_, err := w.collector().Once(w.t.Context(), time.Now())
+		require.ErrorIs(w.t, err, storage.ErrOwned)
+		stop[first]()
+		require.NoError(w.t, <-done)
+		time.Sleep(10 * time.Second)
+		require.NotZero(w.t, ticks[1-first].Load(), "the other takes over within seconds")
+		stop[1-first]()
+		require.NoError(w.t, <-done)
+	})
+}
+
+// meadow is a price for a model that the built-in table does not have.
+func meadow() config.OneOrMany[pricing.Entry] {
+	price := spend.Dollar
+	e := pricing.Entry{TokenPrices: pricing.TokenPrices{Input: &price, Output: &price, CacheRead: &price, CacheWrite5m: &price, CacheWrite1h: &price}}
+	e.SetDefaults()
+	return config.OneOrMany[pricing.Entry]{e}
+}

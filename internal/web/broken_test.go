@@ -1,0 +1,64 @@
+package web_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/anthropic-monitor/monitor/internal/report/reporttest"
+	"github.com/anthropic-monitor/monitor/internal/web"
+)
+
+// A database that is gone is said in a sentence and logged once; what exactly is wrong with it is
+// for the log only.
+func TestBrokenDatabase(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Filled(t)
+	require.NoError(t, store.Close())
+	var log bytes.Buffer
+	o := options(store)
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	h := web.New(o)
+	for _, target := range []string{
+		"/", "/api/v1/costs", "/api/v1/usage?workspace=a", "/api/v1/keys", "/api/v1/jobs", "/api/v1/status", "/-/ready",
+	} {
+		log.Reset()
+		status, body, header := ask(t, h, http.MethodGet, target)
+		require.Equal(t, http.StatusServiceUnavailable, status, target)
+		require.Equal(t, 1, strings.Count(log.String(), "\n"), log.String())
+		require.Contains(t, log.String(), "closed", "the log says why")
+		require.NotContains(t, body, "closed", target)
+		require.NotContains(t, body, "sql", target)
+		switch {
+		case strings.HasPrefix(target, "/api/"):
+			require.Equal(t, "application/json", header.Get("Content-Type"))
+			require.JSONEq(t, `{"error": {"message": "The database cannot be read at the moment. The log says why."}}`, body)
+		case target == "/":
+			require.Contains(t, body, "The database cannot be read at the moment.")
+		default:
+			require.Contains(t, body, "not ready: the database cannot be reached")
+		}
+	}
+	status, _, _ := ask(t, h, http.MethodGet, "/-/healthy")
+	require.Equal(t, http.StatusOK, status)
+}
+
+// Who goes away is no fault of the database.
+func TestCanceledRequest(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	o := options(reporttest.Filled(t))
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := httptest.NewRecorder()
+	web.New(o).ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/v1/costs", nil))
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Empty(t, log.String())
+}
