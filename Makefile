@@ -60,8 +60,8 @@ lint: ## run staticcheck and golangci-lint (its first build takes minutes)
 	go run $(GOLANGCI_LINT) run
 
 .PHONY: fmt
-fmt: ## format the code
-	gofmt -w cmd internal
+fmt: ## format the code (the first build of the formatter takes minutes)
+	go run $(GOLANGCI_LINT) fmt
 
 .PHONY: vuln
 vuln: ## look for known vulnerabilities in what we call

@@ -136,6 +136,11 @@ func (w *worker) loop(ctx context.Context) error {
 		if err := w.repairUntil(ctx, done, wake); err != nil {
 			return err
 		}
+		if w.changed {
+			if err := w.after(ctx, time.Now().UTC()); err != nil {
+				return err
+			}
+		}
 		if err := w.wait(ctx, wake); err != nil {
 			return err
 		}
@@ -255,7 +260,11 @@ func (w *worker) report(ctx context.Context, run *storage.Run, took time.Duratio
 		level, message = slog.LevelWarn, "job failed"
 	}
 	w.said[run.Job] = run.Error
-	w.log.Log(ctx, level, message, "job", run.Job, "rows", run.Rows, "requests", run.Requests, "took", took, "err", err)
+	attrs := []any{"job", run.Job, "rows", run.Rows, "requests", run.Requests, "took", took}
+	if err != nil {
+		attrs = append(attrs, "err", err)
+	}
+	w.log.Log(ctx, level, message, attrs...)
 }
 
 // fault draws the consequences of an error: how long the API is left alone.

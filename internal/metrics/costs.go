@@ -126,6 +126,12 @@ func (b *builder) costs(ctx context.Context, h *costHistory) error {
 	if err := h.refresh(ctx, b, all); err != nil {
 		return err
 	}
+	// A sum over hours that were never read is not the cost of the period: better none than a wrong one.
+	missing, err := storage.Missing(ctx, b.store, b.id, all, spend.FactUsage, spend.FactCost)
+	if err != nil {
+		return fmt.Errorf("missing hours: %w", err)
+	}
+	ps = slices.DeleteFunc(ps, func(p period) bool { return slices.ContainsFunc(missing, p.Overlaps) })
 	models, keys := map[point]spend.Money{}, map[point]spend.Money{}
 	for d, c := range h.days {
 		for _, p := range ps {

@@ -51,7 +51,7 @@ var (
 		"model")
 	cost = desc("anthropic_cost_usd",
 		"Cost in US dollars of a calendar period in UTC (weeks begin on Monday), "+asOf+". The bases (billed, allocated: a bill "+
-			"shared out, estimated: tokens at list price until the bill is in) are parts that add up.",
+			"shared out, estimated: tokens at list price until the bill is in) are parts that add up. Absent while hours of the period were never read.",
 		"workspace", "model", "period", "basis")
 	keyCost = desc("anthropic_api_key_cost_usd",
 		"Cost in US dollars by API key of a calendar period in UTC (weeks begin on Monday), "+asOf+". The bases add up. An empty "+

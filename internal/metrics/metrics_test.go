@@ -222,3 +222,41 @@ func TestRefreshKeepsTheSnapshotOnErrors(t *testing.T) {
 	registry.MustRegister(m)
 	require.Equal(t, text, scrape(registry))
 }
+
+// The cost of a period of which hours were never read is not shown: it would be too low.
+func TestMissingHours(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Open(t)
+	o := spend.Organization{ID: reporttest.Acme, Name: "acme"}
+	require.NoError(t, store.SaveOrganization(t.Context(), o, reporttest.Now))
+	owner, err := store.Own(t.Context(), o.ID)
+	require.NoError(t, err)
+	read := func(from, to time.Time, cost spend.Money) {
+		t.Helper()
+		u := spend.Usage{Bucket: from, Dims: spend.Dims{Model: reporttest.Sonnet}, Price: spend.Priced}
+		u.Counts[spend.Output], u.Estimate[spend.Output] = 1, cost
+		_, err := owner.ReplaceUsage(t.Context(), storage.Reading{
+			Report: spend.ReportMessages, Grain: spend.Hour, Window: spend.Window{Start: from, End: to}, At: reporttest.Now, DataAt: to,
+		}, []spend.Usage{u})
+		require.NoError(t, err)
+		require.NoError(t, owner.SetWatermark(t.Context(), storage.Watermark{Report: spend.ReportMessages, DataAt: to, ReadAt: reporttest.Now}))
+	}
+	m := metrics.New(store, metrics.Options{})
+	periods := func() (ps []string) {
+		_, values := gathered(t, m, reporttest.Now, map[string]bool{reporttest.Acme: true})
+		for series := range values {
+			if rest, ok := strings.CutPrefix(series, "anthropic_cost_usd{"); ok {
+				_, p, _ := strings.Cut(rest, "period=")
+				p, _, _ = strings.Cut(p, ",")
+				ps = append(ps, p)
+			}
+		}
+		return ps
+	}
+	read(reporttest.At(22, 0), reporttest.At(22, 10), spend.Dollar)
+	require.ElementsMatch(t, []string{"today"}, periods())
+	read(reporttest.At(1, 0), reporttest.At(20, 0), spend.Dollar)
+	require.ElementsMatch(t, []string{"today"}, periods(), "two days are missing")
+	read(reporttest.At(20, 0), reporttest.At(22, 0), spend.Dollar)
+	require.ElementsMatch(t, []string{"today", "week", "month"}, periods(), "yesterday cost nothing")
+}

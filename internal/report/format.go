@@ -19,6 +19,14 @@ func USD(m spend.Money) string {
 	return fmt.Sprintf("%s%s.%02d", sign, Count(int64(cents/100)), cents%100)
 }
 
+// USD writes the cost for people; what has no known price is not free.
+func (f Figures) USD() string {
+	if f.Cost == 0 && f.Unpriced > 0 {
+		return "no price"
+	}
+	return USD(f.Cost)
+}
+
 // Count writes a whole number with its thousands apart.
 func Count(n int64) string {
 	s := fmt.Sprint(n)

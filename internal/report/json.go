@@ -92,7 +92,8 @@ func (p Params) row(r Row) object {
 }
 
 // MarshalJSON writes the answer as the HTTP API gives it: as_of (null if nothing was read yet),
-// from, to, data and total. Money is a decimal string in dollars.
+// from, to, data and total, and missing_hours where hours of the window were never read. Money is
+// a decimal string in dollars.
 func (a Answer) MarshalJSON() ([]byte, error) {
 	out := struct {
 		AsOf  *string  `json:"as_of"`
@@ -100,11 +101,15 @@ func (a Answer) MarshalJSON() ([]byte, error) {
 		To    string   `json:"to"`
 		Data  []object `json:"data"`
 		Total object   `json:"total"`
+
+		MissingHours int64 `json:"missing_hours,omitempty"`
 	}{
 		From:  a.Window.Start.UTC().Format(time.RFC3339),
 		To:    a.Window.End.UTC().Format(time.RFC3339),
 		Data:  make([]object, len(a.Rows)),
 		Total: a.figures(a.Total),
+
+		MissingHours: a.MissingHours,
 	}
 	if !a.AsOf.IsZero() {
 		s := a.AsOf.UTC().Format(time.RFC3339)

@@ -32,6 +32,9 @@ type Answer struct {
 	Window spend.Window // what was summed: the window asked for, widened to whole buckets
 	Rows   []Row
 	Total  Figures
+	// MissingHours is how many hours of the window, up to the newest data, were never read: what was
+	// used in them is in no figure. Hours of several organizations add up.
+	MissingHours int64
 }
 
 // Row is one line of an answer. Dims holds the ids of the dimensions asked for.
@@ -105,8 +108,23 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 			sources[o.ID] = &source{usage: true}
 		}
 	}
-	a.AsOf, err = asOf(ctx, store, sources)
-	return a, err
+	if a.AsOf, err = asOf(ctx, store, sources); err != nil {
+		return a, err
+	}
+	facts := []spend.Fact{spend.FactUsage}
+	if p.Kind == Costs {
+		facts = append(facts, spend.FactCost)
+	}
+	for _, o := range names.organizations {
+		missing, err := storage.Missing(ctx, store, o.ID, a.Window, facts...)
+		if err != nil {
+			return a, fmt.Errorf("what is missing of %s: %w", o.Name, err)
+		}
+		for _, m := range missing {
+			a.MissingHours += int64(m.Duration() / time.Hour)
+		}
+	}
+	return a, nil
 }
 
 // rows asks the store, and notes for each organization what its figures come from.

@@ -137,3 +137,23 @@ func TestAsOf(t *testing.T) {
 	}
 	require.Zero(t, run(t, reporttest.Open(t), report.Costs, "").AsOf)
 }
+
+func TestMissingHours(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Filled(t)
+	for _, tt := range []struct {
+		name, query string
+		want        int64
+	}{
+		{"all of it was read", "organization=acme&from=2026-10-01", 0},
+		{"a day before the history", "organization=acme&from=2026-09-30", 24},
+		{"organizations add up", "from=2026-09-30", 48},
+		{"what comes after the data is not missing", "organization=acme&from=2026-11-22&to=2026-11-30", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, tt.want, run(t, store, report.Costs, tt.query).MissingHours)
+			require.Equal(t, tt.want, run(t, store, report.Usage, tt.query).MissingHours)
+		})
+	}
+}

@@ -55,7 +55,7 @@ func (a Answer) columns() []column {
 			func(f Figures) string { return short(of(f)) })
 	}
 	if a.Kind == Costs {
-		number("cost $", "", func(f Figures) string { return USD(f.Cost) }, nil)
+		number("cost $", "", Figures.USD, nil)
 		if slices.ContainsFunc(a.Rows, func(r Row) bool { return r.List != r.Cost }) {
 			number("list $", "", func(f Figures) string { return USD(f.List) }, nil)
 		}
@@ -113,6 +113,9 @@ func (a Answer) heading() string {
 // notes say what a reader must know about the figures.
 func (a Answer) notes() []string {
 	var ns []string
+	if a.MissingHours > 0 {
+		ns = append(ns, "Incomplete: "+Count(a.MissingHours)+" hours of this time have not been read yet.")
+	}
 	if a.Kind == Costs {
 		switch a.Total.Basis {
 		case spend.Estimated:

@@ -25,6 +25,14 @@ func TestUSD(t *testing.T) {
 	}
 }
 
+// A model without a known price must not look free.
+func TestNoPrice(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "no price", report.Figures{Unpriced: 5}.USD())
+	require.Equal(t, "0.01", report.Figures{Unpriced: 5, Cost: spend.Cent}.USD())
+	require.Equal(t, "0.00", report.Figures{}.USD())
+}
+
 func TestCount(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", -100: "-100", -1234567: "-1,234,567"} {

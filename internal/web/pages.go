@@ -64,6 +64,7 @@ type spent struct {
 	Period string
 	AsOf   time.Time
 	report.Figures
+	MissingHours int64 // never read, and so in no figure
 }
 
 // ranking is who cost most this month.
@@ -132,7 +133,7 @@ func (s *server) organizationPage(ctx context.Context, o storage.OrganizationSta
 		if err != nil {
 			return p, err
 		}
-		p.Spent = append(p.Spent, spent{period.name, a.AsOf, a.Total})
+		p.Spent = append(p.Spent, spent{period.name, a.AsOf, a.Total, a.MissingHours})
 	}
 	days, err := ask(first, tomorrow, report.StepDay)
 	if err != nil {

@@ -183,7 +183,7 @@ func acme(f filler) {
 func acmeFacts(f filler) {
 	ctx := f.Context()
 	october := time.Date(2026, 10, 31, 0, 0, 0, 0, time.UTC)
-	f.usage(spend.ReportMessages, spend.Day, october, At(16, 0),
+	f.usage(spend.ReportMessages, spend.Day, october.AddDate(0, 0, -30), At(19, 0), // 1 October to 18 November
 		row(october, Default, KeyProd, Sonnet, spend.Counts{1_000_000, 500_000, 0, 0, 200_000, 0}),
 		row(At(3, 0), Staging, KeyCI, Sonnet, spend.Counts{300_000, 0, 40_000, 0, 60_000, 0}),
 		row(At(3, 0), Staging2, KeyCI2, Sonnet, spend.Counts{100_000, 0, 0, 0, 10_000, 0}),
@@ -228,6 +228,7 @@ func acmeFacts(f filler) {
 func beta(f filler) {
 	ctx := f.Context()
 	f.ok(f.SaveWorkspaces(ctx, []spend.Workspace{{ID: "wrkspc_01BetaDefault", Name: "Default", Default: true, CreatedAt: At(1, 0)}}, At(22, 0)))
+	f.usage(spend.ReportMessages, spend.Day, time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC), At(22, 0))
 	f.usage(spend.ReportMessages, spend.Hour, At(22, 0), At(22, 10),
 		row(At(22, 3), "wrkspc_01BetaDefault", spend.NoKey, Sonnet, spend.Counts{40_000, 0, 0, 0, 2_000, 0}),
 		row(At(22, 8), "wrkspc_01BetaDefault", spend.NoKey, Sonnet, spend.Counts{10_000, 0, 0, 0, 500, 0}),

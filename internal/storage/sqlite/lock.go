@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 
 	driver "modernc.org/sqlite"
 	codes "modernc.org/sqlite/lib"
@@ -26,15 +27,14 @@ func lockFile(ctx context.Context, path string) (*fileLock, error) {
 	if err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", dsn(name, "deferred"))
+	// No pragma but this one: others would wait for the lock before they could be refused.
+	db, err := sql.Open("sqlite", fileURL(name, url.Values{"_pragma": {"busy_timeout(0)"}}))
 	if err != nil {
 		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
 	conn, err := db.Conn(ctx)
 	if err == nil {
-		if _, err = conn.ExecContext(ctx, "pragma busy_timeout = 0"); err == nil {
-			_, err = conn.ExecContext(ctx, "begin exclusive")
-		}
+		_, err = conn.ExecContext(ctx, "begin exclusive")
 	}
 	if err == nil {
 		return &fileLock{db, conn}, nil

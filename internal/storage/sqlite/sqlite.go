@@ -111,13 +111,16 @@ func create(path string) (string, error) {
 	return path, f.Close()
 }
 
-// dsn is the driver's name for the file. Every transaction is durable when it returns, hence
+// dsn is the driver's name for the database. Every transaction is durable when it returns, hence
 // synchronous(full).
 func dsn(path, lock string) string {
-	q := url.Values{"_txlock": {lock}, "_pragma": {
+	return fileURL(path, url.Values{"_txlock": {lock}, "_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 		"foreign_keys(1)", "synchronous(full)", "temp_store(memory)", "cache_size(-16384)",
-	}}
+	}})
+}
+
+func fileURL(path string, q url.Values) string {
 	p := filepath.ToSlash(path)
 	if !strings.HasPrefix(p, "/") {
 		p = "/" + p // C:/…

@@ -74,9 +74,11 @@ func open(r storage.Reading) storage.Reading {
 	return r
 }
 
-func minutes(window string) storage.Reading { return reading(spend.ReportMessages, spend.Minute, window) }
-func hours(window string) storage.Reading   { return reading(spend.ReportMessages, spend.Hour, window) }
-func days(window string) storage.Reading    { return reading(spend.ReportMessages, spend.Day, window) }
+func minutes(window string) storage.Reading {
+	return reading(spend.ReportMessages, spend.Minute, window)
+}
+func hours(window string) storage.Reading { return reading(spend.ReportMessages, spend.Hour, window) }
+func days(window string) storage.Reading  { return reading(spend.ReportMessages, spend.Day, window) }
 func billHours(window string) storage.Reading {
 	return reading(spend.ReportAnalyticsCost, spend.Hour, window)
 }

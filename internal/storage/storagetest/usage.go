@@ -141,20 +141,20 @@ var usageTests = []test{
 			r    storage.Reading
 			rows []spend.Usage
 		}{
-			"window not of whole hours":        {hours("10 00:30/10 02:00"), nil},
-			"window ends within an hour":       {hours("10 00:00/10 01:30"), nil},
-			"window not of whole days":         {days("10 00:00/10 12:00"), nil},
-			"minutes begin within an hour":     {minutes("10 00:10/10 01:00"), nil},
-			"empty window":                     {hours("10 01:00/10 01:00"), nil},
-			"window back to front":             {hours("10 02:00/10 01:00"), nil},
-			"row before the window":            {hours("10 01:00/10 02:00"), []spend.Usage{used("10 01:00", "apikey_a", 5), good}},
-			"row at the window's end":          {hours("10 00:00/10 01:00"), []spend.Usage{used("10 01:00", "apikey_a", 5)}},
-			"row between buckets":              {hours("10 00:00/10 01:00"), []spend.Usage{used("10 00:30", "apikey_a", 5)}},
-			"two rows of the same":             {hours("10 00:00/10 01:00"), []spend.Usage{good, used("10 00:00", "apikey_b", 1), used("10 00:00", "apikey_a", 2)}},
-			"negative count":                   {hours("10 00:00/10 01:00"), []spend.Usage{used("10 00:00", "apikey_a", -1)}},
-			"row with a cost type":             {hours("10 00:00/10 01:00"), []spend.Usage{with(good, func(u *spend.Usage) { u.CostType = "tokens" })}},
-			"report that does not have it":     {reading(spend.ReportCost, spend.Hour, "10 00:00/10 01:00"), nil},
-			"grain that does not exist":        {reading(spend.ReportMessages, 7200, "10 00:00/10 02:00"), nil},
+			"window not of whole hours":    {hours("10 00:30/10 02:00"), nil},
+			"window ends within an hour":   {hours("10 00:00/10 01:30"), nil},
+			"window not of whole days":     {days("10 00:00/10 12:00"), nil},
+			"minutes begin within an hour": {minutes("10 00:10/10 01:00"), nil},
+			"empty window":                 {hours("10 01:00/10 01:00"), nil},
+			"window back to front":         {hours("10 02:00/10 01:00"), nil},
+			"row before the window":        {hours("10 01:00/10 02:00"), []spend.Usage{used("10 01:00", "apikey_a", 5), good}},
+			"row at the window's end":      {hours("10 00:00/10 01:00"), []spend.Usage{used("10 01:00", "apikey_a", 5)}},
+			"row between buckets":          {hours("10 00:00/10 01:00"), []spend.Usage{used("10 00:30", "apikey_a", 5)}},
+			"two rows of the same":         {hours("10 00:00/10 01:00"), []spend.Usage{good, used("10 00:00", "apikey_b", 1), used("10 00:00", "apikey_a", 2)}},
+			"negative count":               {hours("10 00:00/10 01:00"), []spend.Usage{used("10 00:00", "apikey_a", -1)}},
+			"row with a cost type":         {hours("10 00:00/10 01:00"), []spend.Usage{with(good, func(u *spend.Usage) { u.CostType = "tokens" })}},
+			"report that does not have it": {reading(spend.ReportCost, spend.Hour, "10 00:00/10 01:00"), nil},
+			"grain that does not exist":    {reading(spend.ReportMessages, 7200, "10 00:00/10 02:00"), nil},
 		} {
 			_, err := e.owner.ReplaceUsage(e.Context(), c.r, c.rows)
 			require.Error(e, err, name)
