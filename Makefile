@@ -1,6 +1,7 @@
 # Anthropic Monitor. `make` lists the targets.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
+.SHELLFLAGS := -eo pipefail -c
 
 BENCHTIME ?= 1x
 FUZZTIME ?= 30s
@@ -68,8 +69,9 @@ vuln: ## look for known vulnerabilities in what we call
 	go tool -modfile=tools.mod govulncheck ./...
 
 .PHONY: bench
-bench: ## run all benchmarks (BENCHTIME=1x)
-	go test -run '^$$' -bench . -benchtime=$(BENCHTIME) ./... | grep -v 'no test files'
+bench: ## run all benchmarks (BENCHTIME=1x), one package at a time; ratios are to the limit named
+	scripts/test-deps
+	go test -p 1 -run '^$$' -bench . -benchtime=$(BENCHTIME) ./... | grep -E '^(Benchmark|pkg:|--- FAIL|FAIL|panic)'
 
 .PHONY: postgres
 postgres: ## run the tests of the PostgreSQL store

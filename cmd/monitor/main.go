@@ -16,11 +16,14 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/config"
 )
 
-func main() {
+func main() { os.Exit(process(api{})) }
+
+// process is the program as a process: it runs until a signal ends it and returns the exit code.
+func process(api api) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr)
-	stop()
-	os.Exit(exitCode(err))
+	defer stop()
+	a := app{ctx: ctx, getenv: os.Getenv, stdout: os.Stdout, stderr: os.Stderr, api: api}
+	return exitCode(a.run(os.Args[1:]))
 }
 
 // usageError chooses the exit code (contract: 0 done, 1 failed or findings, 2 wrong usage or
@@ -70,11 +73,7 @@ type app struct {
 	api         api
 }
 
-// run is the program: it parses args and runs one command. Errors are printed to stderr here, once.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) error {
-	return (&app{ctx: ctx, getenv: getenv, stdout: stdout, stderr: stderr}).run(args)
-}
-
+// run parses args and runs one command. Errors are printed to stderr here, once.
 func (a *app) run(args []string) error {
 	stdout, stderr := a.stdout, a.stderr
 	var c cli

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,9 @@ import (
 
 // claudeCodeDelay is how long after the fact the Claude Code report has it.
 const claudeCodeDelay = time.Hour
+
+// tools are those that are known to be in tool_actions.
+var tools = []string{"edit_tool", "multi_edit_tool", "notebook_edit_tool", "write_tool"}
 
 // claudeCodeRow is a row of usage_report/claude_code. Counts are pointers: nil is missing.
 type claudeCodeRow struct {
@@ -39,10 +43,7 @@ type claudeCodeRow struct {
 		Commits      *int64 `json:"commits_by_claude_code"`
 		PullRequests *int64 `json:"pull_requests_by_claude_code"`
 	} `json:"core_metrics"`
-	Tools map[string]struct {
-		Accepted *int64 `json:"accepted"`
-		Rejected *int64 `json:"rejected"`
-	} `json:"tool_actions"`
+	Tools  map[string]json.RawMessage `json:"tool_actions"`
 	Models []struct {
 		Model  string `json:"model"`
 		Tokens struct {
@@ -107,7 +108,15 @@ func claudeCodeElement(w *walker, g *gathering[spend.ClaudeCode]) error {
 		Commits:          n.of(row.Core.Commits, "core_metrics.commits_by_claude_code"),
 		PullRequests:     n.of(row.Core.PullRequests, "core_metrics.pull_requests_by_claude_code"),
 	}
-	for tool, actions := range row.Tools {
+	for tool, raw := range row.Tools {
+		var actions struct{ Accepted, Rejected *int64 }
+		err := json.Unmarshal(raw, &actions)
+		if !slices.Contains(tools, tool) && (err != nil || actions.Accepted == nil && actions.Rejected == nil) {
+			continue // the map is open: not everything that will be in it need be a tool
+		}
+		if err != nil {
+			return w.wrong("tool_actions."+tool, "is not of the documented type")
+		}
 		cc.ToolsAccepted += n.of(actions.Accepted, "tool_actions."+tool+".accepted")
 		cc.ToolsRejected += n.of(actions.Rejected, "tool_actions."+tool+".rejected")
 	}

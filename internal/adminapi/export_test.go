@@ -3,6 +3,7 @@ package adminapi
 import (
 	"bytes"
 	"context"
+	"io"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
 )
@@ -18,6 +19,11 @@ func (c *Client) Outside(ctx context.Context, path string) error {
 
 // DecodeUsage decodes one page of the usage report, grouped as Usage groups it.
 func DecodeUsage(body []byte, w spend.Window, g spend.Grain) ([]spend.Usage, error) {
+	return DecodeUsageFrom(bytes.NewReader(body), w, g)
+}
+
+// DecodeUsageFrom does so from a reader.
+func DecodeUsageFrom(body io.Reader, w spend.Window, g spend.Grain) ([]spend.Usage, error) {
 	by := grouping{by: []string{byWorkspace, byKey, "model", "service_tier", "context_window", "inference_geo", bySpeed}, nullWorkspace: "default"}
 	return decode(body, report[spend.Usage]{window: w, grain: g, place: placeUsage, merge: mergeUsage, element: usageElement(by)})
 }
@@ -25,29 +31,29 @@ func DecodeUsage(body []byte, w spend.Window, g spend.Grain) ([]spend.Usage, err
 // DecodeCosts decodes one page of the cost report.
 func DecodeCosts(body []byte, w spend.Window) ([]spend.Cost, error) {
 	by := grouping{by: []string{byWorkspace, "description"}, nullWorkspace: "default"}
-	return decode(body, report[spend.Cost]{window: w, grain: spend.Day, place: placeCost, merge: mergeCost, element: costElement(by)})
+	return decode(bytes.NewReader(body), report[spend.Cost]{window: w, grain: spend.Day, place: placeCost, merge: mergeCost, element: costElement(by)})
 }
 
 // DecodeAnalyticsUsage decodes one page of analytics/usage.
 func DecodeAnalyticsUsage(body []byte, w spend.Window) ([]spend.Usage, error) {
 	by := grouping{by: []string{byWorkspace, byKey, "model", "service_tier", "product"}}
-	return decode(body, report[spend.Usage]{window: w, grain: spend.Hour, place: placeUsage, merge: mergeUsage, element: analyticsUsageElement(by)})
+	return decode(bytes.NewReader(body), report[spend.Usage]{window: w, grain: spend.Hour, place: placeUsage, merge: mergeUsage, element: analyticsUsageElement(by)})
 }
 
 // DecodeAnalyticsCosts decodes one page of analytics/cost.
 func DecodeAnalyticsCosts(body []byte, w spend.Window) ([]spend.Cost, error) {
 	by := grouping{by: []string{byWorkspace, byKey, "model", "service_tier", "product", "cost_type", "token_type"}}
-	return decode(body, report[spend.Cost]{window: w, grain: spend.Hour, place: placeCost, merge: mergeCost, element: analyticsCostElement(by)})
+	return decode(bytes.NewReader(body), report[spend.Cost]{window: w, grain: spend.Hour, place: placeCost, merge: mergeCost, element: analyticsCostElement(by)})
 }
 
 // DecodeClaudeCode decodes one page of the Claude Code report.
 func DecodeClaudeCode(body []byte, w spend.Window) ([]spend.ClaudeCode, error) {
-	return decode(body, report[spend.ClaudeCode]{window: w, grain: spend.Day, element: claudeCodeElement})
+	return decode(bytes.NewReader(body), report[spend.ClaudeCode]{window: w, grain: spend.Day, element: claudeCodeElement})
 }
 
-func decode[T any](body []byte, r report[T]) ([]T, error) {
+func decode[T any](body io.Reader, r report[T]) ([]T, error) {
 	g := newGathering(r)
-	w := newWalker(bytes.NewReader(body))
+	w := newWalker(body)
 	if _, err := decodePage(w, func() error { return r.element(w, g) }); err != nil {
 		return nil, err
 	}

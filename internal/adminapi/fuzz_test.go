@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"testing"
+	"testing/iotest"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -23,6 +24,14 @@ func FuzzPages(f *testing.F) {
 		var compact bytes.Buffer
 		require.NoError(f, json.Compact(&compact, []byte(fixture(f, name))))
 		f.Add(compact.Bytes())
+	}
+	for _, hostile := range []string{
+		``, `null`, `[]`, `{"data":[`, `{"data":[]} {}`, `{"data":[],"has_more":false,"x":"\u12"}`, `{"data":[],"has_more":false,"x":[[{"]":"}"}]]}`,
+		`{"data":[{"starting_at":"2026-11-20T10:00:00Z","ending_at":"2026-11-20T11:00:00Z","results":[{"output_tokens":01}]}]}`,
+		`{"data":[{"starting_at":"2026-11-20T10:00:00Z","ending_at":"2026-11-20T11:00:00Z","results":[{"output_tokens":-0}]}]}`,
+		"{\"data\":[],\"has_more\":false,\"a\xff\":nul}", `{"data":[],"has_more":false,"":1e5,}`, `{"data" []}`, `{"data":[,]}`,
+	} {
+		f.Add([]byte(hostile))
 	}
 	day := spend.Window{Start: at("2026-11-19T00:00:00Z"), End: at("2026-11-21T00:00:00Z")}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -46,12 +55,16 @@ func FuzzPages(f *testing.F) {
 				require.GreaterOrEqual(t, r.Requests, int64(0))
 			}
 		}
-		usage(adminapi.DecodeUsage(body, day, spend.Hour))
+		rows, err := adminapi.DecodeUsage(body, day, spend.Hour)
+		usage(rows, err)
+		again, err2 := adminapi.DecodeUsageFrom(iotest.OneByteReader(bytes.NewReader(body)), day, spend.Hour)
+		require.Equal(t, rows, again, "how a body arrives makes no difference")
+		require.Equal(t, err, err2)
 		usage(adminapi.DecodeAnalyticsUsage(body, day))
 		costs(adminapi.DecodeCosts(body, day))
 		costs(adminapi.DecodeAnalyticsCosts(body, day))
-		rows, err := adminapi.DecodeClaudeCode(body, spend.Day.Bucket(day.Start))
-		check(t, body, rows, err)
+		claudeCode, err := adminapi.DecodeClaudeCode(body, spend.Day.Bucket(day.Start))
+		check(t, body, claudeCode, err)
 	})
 }
 

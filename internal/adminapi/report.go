@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/anthropics/anthropic-sdk-go/v2/option"
@@ -184,102 +182,6 @@ func decodePage(w *walker, element func() error) (page, error) {
 	return p, nil
 }
 
-// gathering is what was read of a report so far.
-type gathering[T any] struct {
-	report[T]
-	state
-	rows        []T
-	names       names
-	readAt      time.Time
-	refreshedAt time.Time
-
-	seed  maphash.Seed
-	index map[uint64]int // where a bucket and its dimensions are in rows, by hash
-}
-
-func newGathering[T any](r report[T]) *gathering[T] {
-	return &gathering[T]{report: r, names: names{}, seed: maphash.MakeSeed(), index: map[uint64]int{}}
-}
-
-// state is what a page that failed half-way is taken back to.
-type state struct {
-	mark int       // rows of earlier pages
-	last time.Time // start of the last bucket
-	end  time.Time // end of it
-}
-
-// begin forgets all rows of the page that is about to be read. What the index says of them is
-// overwritten, since add looks at the rows too.
-func (g *gathering[T]) begin(s state) {
-	clear(g.rows[s.mark:])
-	g.rows = g.rows[:s.mark]
-	g.state = s
-}
-
-// add appends a row. The slice grows by half: by a quarter, as append does, copies twice as much.
-func (g *gathering[T]) add(row T) {
-	if len(g.rows) == cap(g.rows) {
-		g.rows = slices.Grow(g.rows, max(64, len(g.rows)/2))
-	}
-	g.rows = append(g.rows, row)
-}
-
-func (g *gathering[T]) commit() { g.mark = len(g.rows) }
-
-// settle takes the rows from index from on, which all belong to the bucket, into the answer: it
-// drops them if nobody asked for the bucket, adds up those of equal dimensions, and refuses what
-// an earlier page had already. Two rows of equal dimensions are one fact told in two parts: two
-// descriptions of one cost, or the default workspace as null and by its id.
-func (g *gathering[T]) settle(from int, bucket spend.Window) (repeated bool) {
-	rows := g.rows[from:]
-	g.rows = g.rows[:from]
-	if !g.window.Contains(bucket.Start) {
-		clear(rows)
-		return false
-	}
-	g.end = later(g.end, bucket.End)
-	for i := range rows {
-		at, dims := g.place(&rows[i])
-		*at = bucket.Start
-		h := maphash.Comparable(g.seed, placeKey{bucket.Start.Unix(), *dims})
-		j, known := g.index[h]
-		if known && j < len(g.rows) {
-			otherAt, otherDims := g.place(&g.rows[j])
-			if otherAt.Equal(*at) && *otherDims == *dims {
-				if j < g.mark {
-					return true
-				}
-				g.merge(&g.rows[j], &rows[i])
-				continue
-			}
-		}
-		g.index[h] = len(g.rows)
-		g.rows = append(g.rows, rows[i])
-	}
-	return false
-}
-
-type placeKey struct {
-	bucket int64
-	dims   spend.Dims
-}
-
-// check says what is wrong with a bucket's borders, or nothing. The running bucket may be cut short.
-func (g *gathering[T]) check(bucket spend.Window) (field, problem string) {
-	switch {
-	case bucket.Start.IsZero():
-		return "starting_at", "is missing"
-	case bucket.End.IsZero():
-		return "ending_at", "is missing"
-	case !g.grain.Floor(bucket.Start).Equal(bucket.Start):
-		return "starting_at", "is not the start of a bucket: " + bucket.String()
-	case bucket.Empty() || bucket.Duration() > g.grain.Duration():
-		return "ending_at", "is not the end of a bucket: " + bucket.String()
-	default:
-		return "", ""
-	}
-}
-
 // answer is the answer of an older report.
 func (g *gathering[T]) answer() Answer[T] {
 	a := Answer[T]{Rows: g.rows, End: g.end, DataAt: g.end, ReadAt: g.readAt}
@@ -287,75 +189,6 @@ func (g *gathering[T]) answer() Answer[T] {
 		a.DataAt = fresh
 	}
 	return a
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
-		return b
-	}
-	return a
-}
-
-// bucketReport is the part that the older reports have in common: data is a list of buckets, each
-// with its results, and a page is a number of buckets.
-func bucketReport[T any](endpoint string, q Query) report[T] {
-	width, perPage := "1d", 31
-	switch q.Grain {
-	case spend.Minute:
-		width, perPage = "1m", 1440
-	case spend.Hour:
-		width, perPage = "1h", 168
-	}
-	return report[T]{
-		call: pageCall(endpoint), path: "v1/organizations/" + endpoint, window: q.Window, grain: q.Grain,
-		options: []option.RequestOption{option.WithHeader("anthropic-version", reportVersion)},
-		query: url.Values{
-			"starting_at":  {q.Window.Start.UTC().Format(time.RFC3339)},
-			"ending_at":    {q.Window.End.UTC().Format(time.RFC3339)},
-			"bucket_width": {width},
-			"limit":        {strconv.Itoa(perPage)},
-		},
-		pages: int(q.Window.Duration()/q.Grain.Duration()) + 10,
-	}
-}
-
-// bucketElement reads a bucket; row reads one of its results and is given the list's walker.
-func bucketElement[T any](row func(*walker, *gathering[T]) error) func(*walker, *gathering[T]) error {
-	return func(w *walker, g *gathering[T]) error {
-		var bucket spend.Window
-		var results bool
-		from := len(g.rows)
-		err := w.object(func(name []byte) (err error) {
-			switch string(name) {
-			case "starting_at":
-				bucket.Start, err = w.time()
-			case "ending_at":
-				bucket.End, err = w.time()
-			case "results":
-				results = true
-				err = w.array(func() error { return row(w, g) })
-			default:
-				err = w.skip()
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		if !results {
-			return w.wrong("results", "is missing")
-		}
-		if field, problem := g.check(bucket); problem != "" {
-			return w.wrong(field, problem)
-		}
-		if !bucket.Start.After(g.last) || g.settle(from, bucket) {
-			e := w.wrong("starting_at", "is not after the bucket before: "+bucket.String())
-			e.repeated = true
-			return e
-		}
-		g.last = bucket.Start
-		return nil
-	}
 }
 
 // check says what is wrong with a query, or nothing.

@@ -1,8 +1,10 @@
 package adminapi
 
 import (
+	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
 )
@@ -13,6 +15,38 @@ const (
 	byKey       = "api_key_id"
 	bySpeed     = "speed"
 )
+
+// names holds each different string of a report once, by its JSON text, so that a million rows of
+// a few hundred keys and models hold a few hundred strings.
+type names map[string]string
+
+// text is a string or null in a row of a report.
+type text struct {
+	s    string
+	seen bool // present, if only as null
+}
+
+// text reads a string or null.
+func (w *walker) text(t *text, known names) error {
+	t.seen = true
+	if null, err := w.null(); null || err != nil {
+		return err
+	}
+	s, err := w.string()
+	if err != nil {
+		return err
+	}
+	name, ok := known[string(s)]
+	if !ok {
+		if err := json.Unmarshal(s, &name); err != nil {
+			return w.wrong("", err.Error())
+		}
+		name = strings.ReplaceAll(name, "\x00", "") // PostgreSQL cannot hold it
+		known[string(s)] = name
+	}
+	t.s = name
+	return nil
+}
 
 // wireDims are the dimensions of a row, named alike in all reports. Those a report does not have,
 // or was not grouped by, are null or missing.

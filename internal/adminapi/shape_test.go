@@ -3,8 +3,12 @@ package adminapi_test
 import (
 	"context"
 	"encoding/json"
+	"io"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -98,6 +102,7 @@ func TestUnknownShapes(t *testing.T) {
 
 		{claudeCode, claudeCodeBody, `"num_sessions": 15,`, ``, "data[0].core_metrics.num_sessions: is missing"},
 		{claudeCode, claudeCodeBody, `"accepted": 12,`, ``, "data[0].tool_actions.multi_edit_tool.accepted: is missing"},
+		{claudeCode, claudeCodeBody, `"write_tool": {`, `"write_tool": [], "x": {`, "data[0].tool_actions.write_tool: is not of the documented type"},
 		{claudeCode, claudeCodeBody, `"input": 23100,`, ``, "data[0].model_breakdown[1].tokens.input: is missing"},
 		{claudeCode, claudeCodeBody, `"amount": 42,`, ``, "data[0].model_breakdown[1].estimated_cost.amount: is missing"},
 		{claudeCode, claudeCodeBody, `"amount": 42`, `"amount": 1e999`, "data[0].model_breakdown.estimated_cost.amount: is not of the documented type, but 1e999"},
@@ -145,6 +150,9 @@ func TestNewFieldsAndValues(t *testing.T) {
 	costs, err = adminapi.DecodeAnalyticsCosts(extended("analytics_cost.json"), twoHours)
 	require.NoError(t, err)
 	require.Len(t, costs, 2)
+	cc, err := adminapi.DecodeClaudeCode(extended("usage_report_claude_code.json"), spend.Day.Bucket(at("2025-08-08T00:00:00Z")))
+	require.NoError(t, err)
+	require.EqualValues(t, 50, cc[0].ToolsAccepted)
 	_, err = adminapi.DecodeUsage([]byte(strings.NewReplacer(`"service_tier": null`, `"service_tier": "turbo\u0021"`).
 		Replace(fixture(t, "usage_report_messages_by_key_model_1h.json"))), twoHours, spend.Hour)
 	require.NoError(t, err)
@@ -153,9 +161,6 @@ func TestNewFieldsAndValues(t *testing.T) {
 func extend(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
-		if _, tools := v["edit_tool"]; tools {
-			return v
-		}
 		for k := range v {
 			v[k] = extend(v[k])
 		}
@@ -184,4 +189,34 @@ func TestStringsOfRows(t *testing.T) {
 		},
 		Counts: spend.Counts{1, 2, 3, 4, 5, 6},
 	}}, rows, "valid UTF-8 without NUL, which databases refuse; times in UTC")
+}
+
+func TestLongValues(t *testing.T) {
+	t.Parallel()
+	body := fixture(t, "usage_report_messages_by_key_model_1h.json")
+	long := strings.Repeat("m", 300_000)
+	rows, err := adminapi.DecodeUsage([]byte(strings.Replace(body, "claude-opus-5-5", long, 1)), twoHours, spend.Hour)
+	require.NoError(t, err)
+	require.Equal(t, long, rows[0].Model)
+	require.EqualValues(t, 500, rows[0].Counts[spend.Output])
+
+	_, err = adminapi.DecodeUsage([]byte(strings.Replace(body, "claude-opus-5-5", strings.Repeat("m", 17<<20), 1)), twoHours, spend.Hour)
+	require.EqualError(t, err, "data[0].results[0].model: is too long")
+}
+
+func TestSkew(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := client(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Date", time.Now().Add(-90*time.Second).UTC().Format(http.TimeFormat))
+			_, _ = io.WriteString(w, lastPage)
+		})
+		_, known := c.Skew()
+		require.False(t, known)
+		_, err := c.Costs(t.Context(), daily)
+		require.NoError(t, err)
+		skew, known := c.Skew()
+		require.True(t, known)
+		require.Equal(t, 90*time.Second, skew, "this clock is ahead")
+	})
 }

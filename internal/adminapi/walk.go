@@ -26,9 +26,6 @@ type walker struct {
 	path []byte
 }
 
-// maxValue bounds what the walker holds of a document at once.
-const maxValue = 16 << 20
-
 // shapeError says where a document is not what the documentation says.
 type shapeError struct {
 	path     string // data[3].results[2].amount
@@ -70,52 +67,6 @@ func (w *walker) unexpected(c byte) error {
 		what = "a number"
 	}
 	return w.wrong("", "is not of the documented type, but "+what)
-}
-
-// fill reads on, keeping what is at pos.
-func (w *walker) fill() error {
-	if w.err != nil {
-		return w.err
-	}
-	w.end = copy(w.buf, w.buf[w.pos:w.end])
-	w.pos = 0
-	if w.end == len(w.buf) {
-		if w.end >= maxValue {
-			return w.wrong("", "is too long")
-		}
-		w.buf = append(w.buf, make([]byte, len(w.buf))...)
-	}
-	for range 100 {
-		n, err := w.r.Read(w.buf[w.end:])
-		w.end += n
-		if err == io.EOF {
-			err = io.ErrUnexpectedEOF
-		}
-		w.err = err
-		if n > 0 {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return io.ErrNoProgress
-}
-
-// peek is the first byte of what comes next.
-func (w *walker) peek() (byte, error) {
-	for {
-		for ; w.pos < w.end; w.pos++ {
-			switch c := w.buf[w.pos]; c {
-			case ' ', '\t', '\n', '\r':
-			default:
-				return c, nil
-			}
-		}
-		if err := w.fill(); err != nil {
-			return 0, err
-		}
-	}
 }
 
 // finish makes sure that nothing but space follows, which also reads the body to its end.
@@ -213,92 +164,6 @@ func (w *walker) next(closing byte, first bool) (more bool, err error) {
 	return true, nil
 }
 
-// quoted is the JSON text of the string that comes next, good until the next call.
-func (w *walker) quoted() ([]byte, error) {
-	escaped := false
-	for n := 1; ; {
-		for ; w.pos+n < w.end; n++ {
-			switch c := w.buf[w.pos+n]; {
-			case c == '"':
-				s := w.buf[w.pos : w.pos+n+1]
-				w.pos += n + 1
-				if escaped && !json.Valid(s) {
-					return nil, w.wrong("", "is not JSON: an escape is wrong")
-				}
-				return s, nil
-			case c == '\\':
-				escaped = true
-				n++
-			case c < ' ':
-				return nil, w.wrong("", "is not JSON: a string holds a control character")
-			}
-		}
-		if err := w.fill(); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// bare is the JSON text of the number or word that comes next, good until the next call.
-func (w *walker) bare() ([]byte, error) {
-	for n := 0; ; {
-		for ; w.pos+n < w.end; n++ {
-			switch c := w.buf[w.pos+n]; c {
-			case ',', '}', ']', ' ', '\t', '\n', '\r', ':':
-				s := w.buf[w.pos : w.pos+n]
-				w.pos += n
-				if !json.Valid(s) {
-					return nil, w.wrong("", "is not JSON")
-				}
-				return s, nil
-			}
-		}
-		if err := w.fill(); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// raw is the JSON text of the value that comes next, good until the next call.
-func (w *walker) raw() ([]byte, error) {
-	c, err := w.peek()
-	switch {
-	case err != nil:
-		return nil, err
-	case c == '"':
-		return w.quoted()
-	case c != '{' && c != '[':
-		return w.bare()
-	}
-	depth, inString := 0, false
-	for n := 0; ; {
-		for ; w.pos+n < w.end; n++ {
-			switch c := w.buf[w.pos+n]; {
-			case inString && c == '\\':
-				n++
-			case c == '"':
-				inString = !inString
-			case inString:
-			case c == '{' || c == '[':
-				depth++
-			case c == '}' || c == ']':
-				if depth--; depth > 0 {
-					continue
-				}
-				s := w.buf[w.pos : w.pos+n+1]
-				w.pos += n + 1
-				if !json.Valid(s) {
-					return nil, w.wrong("", "is not JSON")
-				}
-				return s, nil
-			}
-		}
-		if err := w.fill(); err != nil {
-			return nil, err
-		}
-	}
-}
-
 // value decodes the value by encoding/json, for what is small or rare.
 func (w *walker) value(v any) error {
 	s, err := w.raw()
@@ -324,24 +189,6 @@ func (w *walker) skip() error {
 		_, err = w.raw()
 	}
 	return err
-}
-
-// null passes over a null and reports whether there was one.
-func (w *walker) null() (bool, error) {
-	c, err := w.peek()
-	if err != nil || c != 'n' {
-		return false, err
-	}
-	for w.end-w.pos < 4 {
-		if err := w.fill(); err != nil {
-			return false, err
-		}
-	}
-	if string(w.buf[w.pos:w.pos+4]) != "null" {
-		return false, w.unexpected(w.buf[w.pos+1])
-	}
-	w.pos += 4
-	return true, nil
 }
 
 // count reads a whole number; null leaves n as it was.
@@ -400,38 +247,6 @@ func (w *walker) parseTime(field, s string) (time.Time, error) {
 		return time.Time{}, w.wrong(field, "is not an RFC 3339 time: "+strconv.Quote(s))
 	}
 	return t.UTC(), nil
-}
-
-// names holds each different string of a report once, by its JSON text, so that a million rows of
-// a few hundred keys and models hold a few hundred strings.
-type names map[string]string
-
-// text is a string or null in a row of a report.
-type text struct {
-	s    string
-	seen bool // present, if only as null
-}
-
-// text reads a string or null.
-func (w *walker) text(t *text, known names) error {
-	t.seen = true
-	if null, err := w.null(); null || err != nil {
-		return err
-	}
-	s, err := w.string()
-	if err != nil {
-		return err
-	}
-	name, ok := known[string(s)]
-	if !ok {
-		if err := json.Unmarshal(s, &name); err != nil {
-			return w.wrong("", err.Error())
-		}
-		name = strings.ReplaceAll(name, "\x00", "") // PostgreSQL cannot hold it
-		known[string(s)] = name
-	}
-	t.s = name
-	return nil
 }
 
 // string is the JSON text of a string, good until the next call.

@@ -102,16 +102,25 @@ func (w *world) collector() *collector.Collector {
 	return c
 }
 
-// run runs a collector for a while, then stops it.
-func (w *world) run(d time.Duration) {
-	w.t.Helper()
-	ctx, stop := context.WithCancel(w.t.Context())
-	done := make(chan error)
+// begin runs a collector until stop, or the end of the test.
+func (w *world) begin() (stop func()) {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan error, 1)
 	c := w.collector()
 	go func() { done <- c.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		require.NoError(w.t, <-done)
+	})
+	w.t.Cleanup(stop)
+	return stop
+}
+
+// run runs a collector for a while.
+func (w *world) run(d time.Duration) {
+	stop := w.begin()
 	time.Sleep(d)
 	stop()
-	require.NoError(w.t, <-done)
 }
 
 // logBuffer keeps what was logged.
@@ -272,6 +281,17 @@ func (w *world) requireBill(window spend.Window) {
 		}
 		same(w.t, truth, stored)
 	}
+}
+
+// requireAll requires that all figures up to two hours ago are the true ones.
+func (w *world) requireAll(dims []spend.Dimension) {
+	w.t.Helper()
+	window := spend.Window{
+		Start: spend.Day.Floor(start.Add(-w.config.Backfill)), End: spend.Hour.Floor(time.Now()).Add(-2 * time.Hour),
+	}
+	w.requireUsage(window, spend.Hour, dims)
+	w.requireRequests(window)
+	w.requireHourBill(window)
 }
 
 func tokenType(s string) string {

@@ -1,7 +1,6 @@
 package collector_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -92,11 +91,8 @@ func TestOnceFails(t *testing.T) {
 // TestRequests asks a running collector for history and for a collection.
 func TestRequests(t *testing.T) {
 	bubble(t, sim.Options{Seed: 42}, func(w *world) {
-		ctx, stop := context.WithCancel(w.t.Context())
-		done := make(chan error)
 		w.config.Usage = "0 * * * *"
-		c := w.collector()
-		go func() { done <- c.Run(ctx) }()
+		stop := w.begin()
 		time.Sleep(10 * time.Minute)
 
 		window := spend.Window{Start: history().Start.Add(-20 * day), End: history().Start}
@@ -122,7 +118,6 @@ func TestRequests(t *testing.T) {
 		require.NotZero(w.t, r.DoneAt)
 		require.Empty(w.t, r.Problem)
 		stop()
-		require.NoError(w.t, <-done)
 		runs, err := w.store.Runs(w.t.Context(), w.id, 5)
 		require.NoError(w.t, err)
 		for _, run := range runs {

@@ -18,15 +18,6 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
-// requireAll requires that all figures up to two hours ago are the true ones.
-func (w *world) requireAll() {
-	w.t.Helper()
-	window := spend.Window{Start: history().Start, End: spend.Hour.Floor(time.Now()).Add(-2 * time.Hour)}
-	w.requireUsage(window, spend.Hour, olderDims)
-	w.requireRequests(window)
-	w.requireHourBill(window)
-}
-
 func TestOutage(t *testing.T) {
 	for name, fault := range map[string]sim.Rule{
 		"connections are refused": {Fault: sim.Down},
@@ -38,10 +29,7 @@ func TestOutage(t *testing.T) {
 			bubble(t, sim.Options{Seed: 20}, func(w *world) {
 				ticks := 0
 				w.after = func(time.Time) { ticks++ }
-				ctx, stop := context.WithCancel(w.t.Context())
-				done := make(chan error)
-				c := w.collector()
-				go func() { done <- c.Run(ctx) }()
+				stop := w.begin()
 				time.Sleep(time.Hour)
 				w.org.Faults().Arm(fault)
 				ticks = 0
@@ -50,8 +38,7 @@ func TestOutage(t *testing.T) {
 				w.org.Faults().Disarm()
 				time.Sleep(time.Hour)
 				stop()
-				require.NoError(w.t, <-done)
-				w.requireAll()
+				w.requireAll(olderDims)
 			})
 		})
 	}
@@ -62,7 +49,7 @@ func TestMonthOfDowntime(t *testing.T) {
 		w.run(40 * time.Minute)
 		time.Sleep(31 * day)
 		w.run(40 * time.Minute)
-		w.requireAll()
+		w.requireAll(olderDims)
 		for _, s := range w.slots(spend.FactUsage, spend.Window{Start: history().Start, End: time.Now().Add(-3 * time.Hour)}) {
 			require.Equal(w.t, spend.Hour, s.Grain, "%s", s.Window)
 		}
@@ -71,10 +58,7 @@ func TestMonthOfDowntime(t *testing.T) {
 
 func TestRetryAfter(t *testing.T) {
 	bubble(t, sim.Options{Seed: 22}, func(w *world) {
-		ctx, stop := context.WithCancel(w.t.Context())
-		done := make(chan error)
-		c := w.collector()
-		go func() { done <- c.Run(ctx) }()
+		stop := w.begin()
 		time.Sleep(time.Hour)
 		w.org.Faults().Arm(sim.Rule{Fault: sim.RateLimited, RetryAfter: 20 * time.Minute, Times: 1})
 		time.Sleep(2 * time.Minute)
@@ -84,8 +68,7 @@ func TestRetryAfter(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		require.Greater(w.t, w.client.Requests(), before)
 		stop()
-		require.NoError(w.t, <-done)
-		w.requireAll()
+		w.requireAll(olderDims)
 	})
 }
 
@@ -93,10 +76,7 @@ func TestKeyRefused(t *testing.T) {
 	for name, fault := range map[string]sim.Fault{"401": sim.Unauthorized, "403": sim.Forbidden} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, sim.Options{Seed: 23}, func(w *world) {
-				ctx, stop := context.WithCancel(w.t.Context())
-				done := make(chan error)
-				c := w.collector()
-				go func() { done <- c.Run(ctx) }()
+				stop := w.begin()
 				time.Sleep(time.Hour)
 				w.org.Faults().Arm(sim.Rule{Fault: fault})
 				before := w.client.Requests()
@@ -111,8 +91,7 @@ func TestKeyRefused(t *testing.T) {
 				w.org.Faults().Disarm()
 				time.Sleep(time.Hour)
 				stop()
-				require.NoError(w.t, <-done)
-				w.requireAll()
+				w.requireAll(olderDims)
 			})
 		})
 	}
@@ -124,7 +103,7 @@ func TestKeyRefused(t *testing.T) {
 			require.Equal(w.t, 1, w.logs.count("the API refuses the admin key"), w.logs.String())
 			w.key = sim.AdminKey
 			w.run(30 * time.Minute)
-			w.requireAll()
+			w.requireAll(olderDims)
 		})
 	})
 }
@@ -183,11 +162,8 @@ func TestReportRefused(t *testing.T) {
 // TestVanished lets a report be empty: that is held at first, then believed, then forgotten.
 func TestVanished(t *testing.T) {
 	bubble(t, sim.Options{Seed: 27}, func(w *world) {
-		ctx, stop := context.WithCancel(w.t.Context())
-		done := make(chan error)
-		c := w.collector()
-		go func() { done <- c.Run(ctx) }()
-		today := spend.Window{Start: spend.Day.Floor(start), End: start.Add(-3 * time.Hour)}
+		stop := w.begin()
+		today := spend.Window{Start: spend.Day.Floor(start), End: spend.Hour.Floor(start).Add(-3 * time.Hour)}
 		time.Sleep(time.Hour)
 		w.requireUsage(today, spend.Hour, olderDims)
 		w.org.Faults().Arm(sim.Rule{Fault: sim.Vanish, Path: "usage_report/messages"})
@@ -200,8 +176,7 @@ func TestVanished(t *testing.T) {
 		w.org.Faults().Disarm()
 		time.Sleep(90 * time.Minute)
 		stop()
-		require.NoError(w.t, <-done)
-		w.requireAll()
+		w.requireAll(olderDims)
 	})
 }
 
@@ -217,7 +192,7 @@ func TestRestart(t *testing.T) {
 			time.Sleep(time.Duration(r.IntN(200)) * time.Minute)
 		}
 		w.run(30 * time.Minute)
-		w.requireAll()
+		w.requireAll(olderDims)
 	})
 }
 

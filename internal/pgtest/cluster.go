@@ -47,8 +47,11 @@ func NewCluster(t testing.TB) *Cluster {
 	return c
 }
 
-// URL is the connection URL of the cluster's database "postgres", the same after a restart.
-func (c *Cluster) URL() string { return c.url("postgres") }
+// URL is the connection URL of the cluster's one database, the same after a restart.
+func (c *Cluster) URL() string {
+	q := url.Values{"host": {c.dir}, "user": {"postgres"}, "sslmode": {"disable"}}
+	return "postgres:///postgres?" + q.Encode()
+}
 
 // Stop ends the server and returns when it has ended. Every connection is broken.
 func (c *Cluster) Stop(t testing.TB) {
@@ -64,11 +67,6 @@ func (c *Cluster) Start(t testing.TB) {
 	if err := c.start(); err != nil {
 		t.Fatalf("start the cluster: %v", err)
 	}
-}
-
-func (c *Cluster) url(database string) string {
-	q := url.Values{"host": {c.dir}, "user": {"postgres"}, "sslmode": {"disable"}}
-	return "postgres:///" + database + "?" + q.Encode()
 }
 
 func newCluster() (*Cluster, error) {
@@ -205,7 +203,7 @@ func programs() (string, error) {
 	}
 	return "", errors.New("no server programs found: install PostgreSQL (Debian and Ubuntu: " +
 		"apt-get install postgresql; macOS: brew install postgresql), or set " + Env +
-		" to the URL of a server whose user may create databases")
+		" to the URL of a database whose user may create schemas")
 }
 
 // unprivileged finds a user to run the server as.

@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package pgtest gives tests a PostgreSQL database of their own, from the server that
-// MONITOR_TEST_POSTGRES names (a URL of a user who may create databases), else from a throw-away
+// Package pgtest gives tests PostgreSQL: a schema of their own in the database that
+// MONITOR_TEST_POSTGRES names (a URL of a user who may create schemas), else in a throw-away
 // cluster made once per test binary from the server programs found on the machine. A machine
 // without them fails the test: a store that was not tested is not a store that passed.
 //
@@ -38,11 +38,14 @@ var shared struct {
 	err     error
 }
 
-// databases numbers the databases of this test binary.
-var databases atomic.Int64
+// schemas numbers the schemas of this test binary.
+var schemas atomic.Int64
 
 // Main runs the tests, stops the cluster if they started one, and exits. TestMain calls it.
-func Main(m *testing.M) {
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main without the exit, for a TestMain that does more; it returns the exit code.
+func Run(m *testing.M) int {
 	shared.Lock()
 	shared.main = true
 	shared.Unlock()
@@ -57,20 +60,44 @@ func Main(m *testing.M) {
 			code = max(code, 1)
 		}
 	}
-	os.Exit(code)
+	return code
 }
 
-// URL creates an empty database and returns its connection URL. The database is dropped when the
-// test ends, with whatever is still connected to it.
+// URL creates an empty schema and returns the URL of connections that see it alone. The schema is
+// dropped when the test ends; everything of the test's must be disconnected by then.
 func URL(t testing.TB) string {
 	t.Helper()
-	if server := os.Getenv(Env); server != "" {
-		return createDatabase(t, server)
+	server := serverURL(t)
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatalf("%s is not a URL", Env)
+	}
+	name := fmt.Sprintf("monitor_test_%d_%d", os.Getpid(), schemas.Add(1))
+	if err := execute(server, "create schema "+name); err != nil {
+		t.Fatalf("create a test schema: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := execute(server, "drop schema if exists "+name+" cascade"); err != nil {
+			t.Errorf("drop the test schema: %v", err)
+		}
+	})
+	q := u.Query()
+	q.Set("search_path", name)
+	q.Set("application_name", name) // tells whose connection it is
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+// serverURL is the URL of the server that schemas are made on.
+func serverURL(t testing.TB) string {
+	t.Helper()
+	if u := os.Getenv(Env); u != "" {
+		return u
 	}
 	shared.Lock()
 	defer shared.Unlock()
 	if !shared.main {
-		t.Fatal("pgtest.URL: TestMain of this package must call pgtest.Main")
+		t.Fatal("pgtest: TestMain of this package must call pgtest.Main")
 	}
 	if shared.cluster == nil && shared.err == nil {
 		shared.cluster, shared.err = newCluster()
@@ -78,37 +105,18 @@ func URL(t testing.TB) string {
 	if shared.err != nil {
 		t.Fatalf("throw-away PostgreSQL: %v", shared.err)
 	}
-	return createDatabase(t, shared.cluster.url("postgres"))
+	return shared.cluster.URL()
 }
 
-// createDatabase makes a database of a name not used before on the server.
-func createDatabase(t testing.TB, server string) string {
-	t.Helper()
-	u, err := url.Parse(server)
+// execute runs one statement. The context of a test is over when its cleanup runs, hence an own one.
+func execute(server, sql string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, server)
 	if err != nil {
-		t.Fatalf("%s is not a URL", Env)
-	}
-	name := fmt.Sprintf("monitor_test_%d_%d", os.Getpid(), databases.Add(1))
-	// The context of the test is over when its cleanup runs.
-	exec := func(sql string) error {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		conn, err := pgx.Connect(ctx, server)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = conn.Close(ctx) }()
-		_, err = conn.Exec(ctx, sql)
 		return err
 	}
-	if err := exec("create database " + name); err != nil {
-		t.Fatalf("create a test database: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := exec("drop database if exists " + name + " with (force)"); err != nil {
-			t.Errorf("drop the test database: %v", err)
-		}
-	})
-	u.Path = "/" + name
-	return u.String()
+	defer func() { _ = conn.Close(ctx) }()
+	_, err = conn.Exec(ctx, sql)
+	return err
 }

@@ -17,13 +17,7 @@ func TestURL(t *testing.T) {
 	require.NotEqual(t, a, b)
 
 	exec(t, a, "create table only_here (x int)")
-	conn, err := pgx.Connect(t.Context(), b)
-	require.NoError(t, err)
-	var tables int
-	require.NoError(t, conn.QueryRow(t.Context(),
-		"select count(*) from information_schema.tables where table_schema = 'public'").Scan(&tables))
-	require.Zero(t, tables, "a database of one's own")
-	require.NoError(t, conn.Close(t.Context()))
+	exec(t, b, "create table only_here (x int)")
 }
 
 func TestClusterRestarts(t *testing.T) {

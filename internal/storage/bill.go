@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
@@ -120,11 +121,10 @@ func ShareOut(bill, usage []DimsRow) (shares []spend.Amounts, rests []spend.Mone
 		for k := range spend.NumKinds {
 			if u.Counts[k] > 0 || u.Estimate[k] > 0 {
 				p := place{u.WorkspaceID, u.Model, k}
-				candidates[p] = append(candidates[p], i)
 				if k == spend.WebSearches {
-					p.model = "" // the bill of web searches may tell no model
-					candidates[p] = append(candidates[p], i)
+					p.model = "" // see searchesUntold
 				}
+				candidates[p] = append(candidates[p], i)
 			}
 		}
 	}
@@ -133,7 +133,7 @@ func ShareOut(bill, usage []DimsRow) (shares []spend.Amounts, rests []spend.Mone
 	for n, cell := range bill {
 		rests[n] = cell.Amount
 		kind, ok := kindOf(cell.CostType, cell.TokenType)
-		if !ok {
+		if !ok || kind == spend.WebSearches && !searchesUntold(cell.Dims) {
 			continue
 		}
 		var matches []int
@@ -159,6 +159,15 @@ func ShareOut(bill, usage []DimsRow) (shares []spend.Amounts, rests []spend.Mone
 		rests[n] = 0
 	}
 	return shares, rests
+}
+
+// untold are the dimensions that the cost report does not tell of web searches (they are null in
+// all rows that are not of tokens). Shares of searches stand on usage rows, which have them, and are
+// shown as the bill has them: without. So only a cell that tells none of them can be shared out.
+var untold = []spend.Dimension{spend.ByModel, spend.ByServiceTier, spend.ByContextWindow, spend.ByInferenceGeo}
+
+func searchesUntold(d spend.Dims) bool {
+	return !slices.ContainsFunc(untold, func(x spend.Dimension) bool { return *d.Field(x) != "" })
 }
 
 // same reports whether two values of a dimension may be one: a report that was not grouped by it,

@@ -176,6 +176,11 @@ func (m *merger) add(ctx context.Context, o OrganizationTx, parts []Part) error 
 		if err != nil {
 			return err
 		}
+		if p.Figures == BillFigures {
+			if sums, err = asBilled(ctx, o.Tx, p, g, sums); err != nil {
+				return err
+			}
+		}
 		for i := range sums {
 			s := &sums[i]
 			w := m.window
@@ -212,6 +217,40 @@ func (m *merger) add(ctx context.Context, o OrganizationTx, parts []Part) error 
 		}
 	}
 	return nil
+}
+
+// asBilled moves the shares of web searches to where the bill has them: it does not tell their
+// model, nor the other untold dimensions.
+func asBilled(ctx context.Context, tx Tx, p Part, g Grouping, sums []Sum) ([]Sum, error) {
+	told := Grouping{Step: g.Step}
+	allowed := true
+	for _, d := range g.By {
+		if !slices.Contains(untold, d) {
+			told.By = append(told.By, d)
+		}
+	}
+	for _, x := range g.Where {
+		if !slices.Contains(untold, x.Dimension) {
+			told.Where = append(told.Where, x)
+		} else {
+			allowed = allowed && slices.Contains(x.Values, "")
+		}
+	}
+	if len(told.By) == len(g.By) && len(told.Where) == len(g.Where) {
+		return sums, nil
+	}
+	for i := range sums {
+		sums[i].Amounts[spend.WebSearches] = 0
+	}
+	if !allowed {
+		return sums, nil
+	}
+	searches, err := tx.Sum(ctx, p, told)
+	for _, s := range searches {
+		s.Amounts = spend.Amounts{spend.WebSearches: s.Amounts[spend.WebSearches]}
+		sums = append(sums, s)
+	}
+	return sums, err
 }
 
 func (m *merger) row(k rowKey) *total {

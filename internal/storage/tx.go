@@ -54,7 +54,7 @@ type Tx interface {
 	// tokens or web searches; false if there is none.
 	FindKeyUse(ctx context.Context, t Table, key string, w spend.Window) (bucket time.Time, ok bool, err error)
 
-	// Sum sums the rows of a part of an answer.
+	// Sum sums the rows of a part of an answer. A group may come in several pieces.
 	Sum(ctx context.Context, p Part, g Grouping) ([]Sum, error)
 
 	// State is when the organization went live and the change number its counters stand at.

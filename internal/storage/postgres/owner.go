@@ -2,8 +2,6 @@ package postgres
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"sync"
 	"time"
@@ -53,7 +51,7 @@ func own(ctx context.Context, conn *pgx.Conn, organization string) (*owner, erro
 		return nil, err
 	}
 	var locked bool
-	if err := conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", lockKey(organization)).Scan(&locked); err != nil {
+	if err := conn.QueryRow(ctx, "select pg_try_advisory_lock("+lockID("organization")+")", organization).Scan(&locked); err != nil {
 		return nil, err
 	}
 	if !locked {
@@ -69,12 +67,6 @@ func own(ctx context.Context, conn *pgx.Conn, organization string) (*owner, erro
 	}
 	o.remember(known)
 	return o, nil
-}
-
-// lockKey is the organization's number among the advisory locks of the database.
-func lockKey(organization string) int64 {
-	h := sha256.Sum256([]byte("anthropic-monitor organization " + organization))
-	return int64(binary.BigEndian.Uint64(h[:8]))
 }
 
 func closeConn(conn *pgx.Conn) {
@@ -108,26 +100,36 @@ func (o *owner) writing(ctx context.Context, doing string, f func(*tx) error) er
 	return o.store.fail(ctx, doing, err)
 }
 
+// transact begins and ends a transaction with a context that the caller cannot end: given up in
+// these, the driver closes the connection. What runs in between is canceled at the server.
 func (o *owner) transact(ctx context.Context, f func(*tx) error) error {
-	ptx, err := o.conn.Begin(ctx)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	settled, cancel := settling(ctx)
+	defer cancel()
+	ptx, err := o.conn.Begin(settled)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		// The context may be over already; after a commit this does nothing.
-		ctx, cancel := context.WithTimeout(context.Background(), cancelTimeout)
-		defer cancel()
-		_ = ptx.Rollback(ctx)
-	}()
 	t := &tx{Tx: ptx, organization: o.organization, owner: o, known: map[storage.Table]known{}}
-	if err := f(t); err != nil {
+	err = f(t)
+	ending, cancel := settling(ctx)
+	defer cancel()
+	if err != nil {
+		_ = ptx.Rollback(ending) // the error that led here says more
 		return err
 	}
-	if err := ptx.Commit(ctx); err != nil {
+	if err := ptx.Commit(ending); err != nil {
 		return err
 	}
 	o.remember(t.interned)
 	return nil
+}
+
+// settling is a context that does not end with the given one, but in time.
+func settling(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 }
 
 // Release gives the lock back and closes the connection.

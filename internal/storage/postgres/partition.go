@@ -76,7 +76,7 @@ func (t *tx) makePartitions(ctx context.Context, rows []storage.Row) error {
 		return err
 	}
 	// Of several organizations that need the same partition the first one makes it, the others wait.
-	if err := t.exec(ctx, "select pg_advisory_xact_lock(hashtextextended('anthropic-monitor partition', 0))"); err != nil {
+	if err := t.exec(ctx, "select pg_advisory_xact_lock("+lockID("partitions")+")", ""); err != nil {
 		return err
 	}
 	if wanted, err = missing(); err != nil {

@@ -43,7 +43,8 @@ var migrations embed.FS
 // How long things may take when the other side does not answer.
 const (
 	connectTimeout = 10 * time.Second
-	cancelTimeout  = 5 * time.Second // for a query to end after it was asked to
+	cancelTimeout  = 5 * time.Second  // for a query to end after it was asked to
+	settleTimeout  = 30 * time.Second // for a transaction to begin, or to end; more than a vanished host takes to be noticed
 )
 
 // Store is a PostgreSQL database. It is safe for concurrent use.
@@ -141,8 +142,12 @@ func (s *Store) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var id int64
+	if err := s.pool.QueryRow(ctx, "select "+lockID("migrations"), "").Scan(&id); err != nil {
+		return err
+	}
 	// One process migrates, the others try the lock every second, for five minutes.
-	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(id), lock.WithLockTimeout(1, 300))
 	if err != nil {
 		return err
 	}
@@ -168,6 +173,12 @@ func (s *Store) prepare(ctx context.Context) error {
 	}
 	s.version = newest
 	return nil
+}
+
+// lockID is the SQL for the number of an advisory lock of ours on what $1 names. Locks are the
+// database's: the schema keeps installations in one database apart.
+func lockID(kind string) string {
+	return "hashtextextended('anthropic-monitor ' || current_schema() || ' " + kind + " ' || $1::text, 0)"
 }
 
 func newerSchema(current, known int64) error {

@@ -19,12 +19,54 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 	"github.com/anthropic-monitor/monitor/internal/storage/postgres"
+	"github.com/anthropic-monitor/monitor/internal/storage/storagetest"
 )
 
 // All tests run in a local zone other than UTC, in which every time that is not converted shows.
 func TestMain(m *testing.M) {
 	time.Local = time.FixedZone("test", -5*60*60)
 	pgtest.Main(m)
+}
+
+func TestStore(t *testing.T) {
+	storagetest.Run(t, func(t *testing.T) storage.Store {
+		u := pgtest.URL(t)
+		s, err := postgres.Open(t.Context(), u, slog.New(slog.NewTextHandler(t.Output(), nil)))
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		return database{s, u}
+	})
+}
+
+// database is a store that can be looked into.
+type database struct {
+	*postgres.Store
+	url string
+}
+
+func (d database) Reopen(ctx context.Context) (storage.Store, error) {
+	return postgres.Open(ctx, d.url, slog.New(slog.DiscardHandler))
+}
+
+func (d database) Query(ctx context.Context, query string) ([][]any, error) {
+	conn, err := pgx.Connect(ctx, d.url)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	rows, _ := conn.Query(ctx, query)
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) ([]any, error) {
+		values, err := row.Values()
+		for i, v := range values {
+			switch v := v.(type) {
+			case int32:
+				values[i] = int64(v)
+			case int16:
+				values[i] = int64(v)
+			}
+		}
+		return values, err
+	})
 }
 
 const organization = "0f5f2b5c-97a4-4ad6-8f80-2d9d0ee30001"
@@ -63,7 +105,8 @@ func endOwners(t *testing.T, url string) {
 	require.NoError(t, connect(t, url).QueryRow(t.Context(), `
 		select count(*) filter (where pg_terminate_backend(pid, 10000))
 		from pg_locks
-		where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())`).Scan(&ended))
+		join pg_stat_activity using (pid)
+		where locktype = 'advisory' and application_name = current_setting('application_name')`).Scan(&ended))
 	require.Equal(t, 1, ended, "owners that lost their connection")
 }
 
@@ -212,22 +255,17 @@ func TestOpenTogether(t *testing.T) {
 	require.NoError(t, errors.Join(errs...))
 }
 
-// The database, the session and the process are in zones other than UTC; what comes out is not.
+// Server, session and process are in zones other than UTC; what comes out is not.
 func TestUTC(t *testing.T) {
 	t.Parallel()
-	u := pgtest.URL(t)
+	u := pgtest.URL(t) + "&timezone=Australia/Lord_Howe"
 	conn := connect(t, u)
-	var name string
-	require.NoError(t, conn.QueryRow(t.Context(), "select current_database()").Scan(&name))
-	_, err := conn.Exec(t.Context(), "alter database "+name+" set timezone to 'Australia/Lord_Howe'")
-	require.NoError(t, err)
-
 	s := open(t, u)
 	o := own(t, s)
 	day := spend.Day.Bucket(now.AddDate(0, 0, -2))
 	at := day.Start.Add(30 * time.Minute).In(time.Local)
 	r := storage.Reading{Report: spend.ReportMessages, Grain: spend.Minute, Window: day, At: now, DataAt: now}
-	_, err = o.ReplaceUsage(t.Context(), r, []spend.Usage{{Bucket: at, Dims: spend.Dims{Model: "m"}, Counts: spend.Counts{1}}})
+	_, err := o.ReplaceUsage(t.Context(), r, []spend.Usage{{Bucket: at, Dims: spend.Dims{Model: "m"}, Counts: spend.Counts{1}}})
 	require.NoError(t, err)
 
 	got, err := s.Usage(t.Context(), storage.Query{Window: day, Step: spend.Hour})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
@@ -12,63 +13,92 @@ import (
 // Sum sums over the table joined with series, where those are asked for.
 func (t *tx) Sum(ctx context.Context, p storage.Part, g storage.Grouping) ([]storage.Sum, error) {
 	var s storage.Sum
-	var start int64
-	var groups, picks []string
-	var to []any
-	if g.Step != 0 {
-		groups = append(groups, fmt.Sprintf(`u.bucket - u.bucket %% %d`, int64(g.Step)))
-		to = append(to, &start)
-	}
-	for _, d := range g.By {
-		groups = append(groups, `s.`+d.Column())
-		to = append(to, s.Field(d))
-	}
-	sums := func(columns string, form string, target func(i int) any) {
-		for i, c := range strings.Split(columns, ", ") {
-			picks = append(picks, fmt.Sprintf(form, c))
-			to = append(to, target(i))
-		}
-	}
-	filter := ``
 	counts := func(i int) any { return &s.Counts[i] }
 	amounts := func(i int) any { return (*int64)(&s.Amounts[i]) }
+	money := func(i int) any { return (*int64)([]*spend.Money{&s.Amount, &s.List}[i]) }
+	q := sumQuery{part: p, grouping: g, sum: &s}
 	switch p.Figures {
 	case storage.CountFigures:
-		sums(countColumns, `sum(u.%s)`, counts)
+		q.pick(countColumns, counts)
 	case storage.RequestFigures:
-		sums(`requests`, `sum(u.%s)`, func(int) any { return &s.Requests })
-	case storage.EstimateFigures:
-		sums(estColumns, `sum(u.%s)`, amounts)
-		sums(countColumns, `sum(case when u.price = 0 then u.%s else 0 end)`, func(i int) any { return &s.Unpriced[i] })
-		sums(`price`, `max(u.%s = 2)`, func(int) any { return &s.Uncertain })
+		q.pick(`requests`, func(int) any { return &s.Requests })
 	case storage.BillFigures:
-		sums(billColumns, `sum(u.%s)`, amounts)
-		filter = ` and u.bill_output is not null`
-	case storage.AmountFigures, storage.OpenFigures, storage.RestFigures:
-		cs := `amount, list`
-		switch p.Figures {
-		case storage.OpenFigures:
-			filter = ` and s.cost_type not in ('tokens', 'web_search')`
-		case storage.RestFigures:
-			cs, filter = `rest, rest_list`, ` and (u.rest <> 0 or u.rest_list <> 0)`
+		q.pick(billColumns, amounts)
+		q.filter = ` and u.bill_output is not null`
+	case storage.AmountFigures:
+		q.pick(`amount, list`, money)
+	case storage.OpenFigures:
+		q.pick(`amount, list`, money)
+		q.filter = ` and u.series in (select id from series where cost_type not in ('tokens', 'web_search'))`
+	case storage.RestFigures:
+		q.pick(`rest, rest_list`, money)
+		q.filter = ` and (u.rest <> 0 or u.rest_list <> 0)`
+	case storage.EstimateFigures:
+		var unpriced bool
+		q.pick(estColumns, amounts)
+		q.picks = append(q.picks, `max(u.price = 2)`, `min(u.price) = 0`)
+		q.to = append(q.to, &s.Uncertain, &unpriced)
+		some := false
+		sums, err := q.run(ctx, t, func() { some = some || unpriced })
+		if err != nil || !some {
+			return sums, err
 		}
-		sums(cs, `sum(u.%s)`, func(i int) any { return (*int64)([]*spend.Money{&s.Amount, &s.List}[i]) })
+		// What has no price is rare: it is not summed in the same breath, which would double the time.
+		s = storage.Sum{}
+		u := sumQuery{part: p, grouping: g, sum: &s, filter: ` and u.price = 0`}
+		u.pick(countColumns, func(i int) any { return &s.Unpriced[i] })
+		more, err := u.run(ctx, t, func() {})
+		return append(sums, more...), err
 	default:
 		return nil, fmt.Errorf("figures %d are not known", p.Figures)
 	}
-	args := []any{t.organization, p.Window.Start.Unix(), p.Window.End.Unix()}
+	return q.run(ctx, t, func() {})
+}
+
+// sumQuery is a query that is being put together, and where its rows are scanned to.
+type sumQuery struct {
+	part     storage.Part
+	grouping storage.Grouping
+	sum      *storage.Sum
+	picks    []string
+	to       []any
+	filter   string
+}
+
+// pick adds the sums of columns.
+func (q *sumQuery) pick(columns string, target func(i int) any) {
+	for i, c := range strings.Split(columns, ", ") {
+		q.picks = append(q.picks, `sum(u.`+c+`)`)
+		q.to = append(q.to, target(i))
+	}
+}
+
+// run runs the query and calls each after every row.
+func (q *sumQuery) run(ctx context.Context, t *tx, each func()) ([]storage.Sum, error) {
+	g := q.grouping
+	var start int64
+	var groups []string
+	var keys []any
+	if g.Step != 0 {
+		groups = append(groups, fmt.Sprintf(`u.bucket - u.bucket %% %d`, int64(g.Step)))
+		keys = append(keys, &start)
+	}
+	for _, d := range g.By {
+		groups = append(groups, `s.`+d.Column())
+		keys = append(keys, q.sum.Field(d))
+	}
+	query := `select ` + strings.Join(append(groups, q.picks...), `, `) + ` from ` + string(q.part.Table) + ` u`
+	if len(g.By) > 0 || len(g.Where) > 0 {
+		query += ` join series s on s.id = u.series`
+	}
+	query += ` where u.organization = ? and u.bucket >= ? and u.bucket < ?` + q.filter
+	args := []any{t.organization, q.part.Window.Start.Unix(), q.part.Window.End.Unix()}
 	for _, m := range g.Where {
-		filter += ` and s.` + m.Dimension.Column() + ` in (` + strings.TrimSuffix(strings.Repeat(`?, `, len(m.Values)), `, `) + `)`
+		query += ` and s.` + m.Dimension.Column() + ` in (` + strings.TrimSuffix(strings.Repeat(`?, `, len(m.Values)), `, `) + `)`
 		for _, v := range m.Values {
 			args = append(args, v)
 		}
 	}
-	query := `select ` + strings.Join(append(groups, picks...), `, `) + `
-		from ` + string(p.Table) + ` u`
-	if len(g.By) > 0 || len(g.Where) > 0 || p.Figures == storage.OpenFigures {
-		query += ` join series s on s.id = u.series`
-	}
-	query += ` where u.organization = ? and u.bucket >= ? and u.bucket < ?` + filter
 	if len(groups) > 0 {
 		query += ` group by ` + strings.Join(groups, `, `)
 	} else {
@@ -79,15 +109,18 @@ func (t *tx) Sum(ctx context.Context, p storage.Part, g storage.Grouping) ([]sto
 		return nil, err
 	}
 	defer rows.Close()
+	to := append(keys, q.to...)
 	var all []storage.Sum
 	for rows.Next() {
 		if err := rows.Scan(to...); err != nil {
 			return nil, err
 		}
+		q.sum.Start = time.Time{}
 		if g.Step != 0 {
-			s.Start = unix(start)
+			q.sum.Start = unix(start)
 		}
-		all = append(all, s)
+		each()
+		all = append(all, *q.sum)
 	}
 	return all, rows.Err()
 }

@@ -83,7 +83,7 @@ create table rate_limit (
     group_id     text not null,
     group_type   text not null,
     group_name   text not null,
-    models       text[] not null,
+    models       text[], -- null: the API names none
     limiter      text not null,
     value        bigint not null,
     primary key (organization, workspace_id, position)

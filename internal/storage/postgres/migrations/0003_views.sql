@@ -1,8 +1,11 @@
+-- The views of the operator's contract. They count exactly the rows that the program counts; the
+-- ones named stored_ are parts of them and not promised. team is empty until teams are mapped.
+
 -- +goose Up
 
 -- The usage that counts, once: hours and days stand in their tables only where they rule, minutes
 -- count where the ledger says so. Days that are only known by the day stand at their start.
-create view usage_ruling as
+create view stored_usage as
 select organization, bucket, series, uncached_input, cache_read_input, cache_creation_5m_input,
     cache_creation_1h_input, output, web_searches, est_uncached_input, est_cache_read_input,
     est_cache_creation_5m_input, est_cache_creation_1h_input, est_output, est_web_search,
@@ -23,12 +26,12 @@ from ledger l
 join usage_minute m on m.organization = l.organization
     and m.bucket >= l.start and m.bucket < l.start + interval '1 hour'
 where l.fact = 'usage' and l.grain = 60;
-comment on view usage_ruling is 'Usage rows that count, by hour or day. Used by the other views.';
+comment on view stored_usage is 'Usage rows that count, by hour or day. Used by the other views.';
 
 -- The cost that counts, once, as in the answers of the program: a bill by the hour; on days billed
 -- by the day the shares of usage and what was not shared out; else the estimates, and of the open
 -- bill what no estimate covers.
-create view cost_ruling as
+create view stored_cost as
 select c.organization, c.bucket, c.series, s.cost_type, s.token_type, 'billed' as basis, c.amount, c.list
 from cost_hour c
 join series s on s.id = c.series
@@ -59,7 +62,7 @@ join series s on s.id = c.series
 where c.rest <> 0 or c.rest_list <> 0
 union all
 select u.organization, u.bucket, u.series, k.cost_type, k.token_type, 'estimated', k.amount, k.amount
-from usage_ruling u
+from stored_usage u
 cross join lateral (values
     ('tokens', 'uncached_input', est_uncached_input),
     ('tokens', 'cache_read_input', est_cache_read_input),
@@ -76,7 +79,7 @@ where k.amount <> 0
     and not exists (
         select
         from ledger l
-        where l.organization = u.organization and l.fact = 'cost' and l.grain = 3600
+        where l.organization = u.organization and l.fact = 'cost' and l.grain = 3600 and l.state = 'billed'
             and l.start >= u.bucket and l.start < u.bucket + make_interval(secs => u.grain))
 union all
 select c.organization, c.bucket, c.series, s.cost_type, s.token_type, 'billed', c.amount, c.list
@@ -84,11 +87,11 @@ from cost_day c
 join series s on s.id = c.series
 join ledger l on l.organization = c.organization and l.fact = 'cost' and l.start = c.bucket
 where l.grain = 86400 and l.state <> 'billed' and s.cost_type not in ('tokens', 'web_search');
-comment on view cost_ruling is 'Cost rows that count, by hour or day, in billionths of a dollar. Used by the other views.';
+comment on view stored_cost is 'Cost rows that count, by hour or day, in billionths of a dollar. Used by the other views.';
 
 -- Series with the names of their workspaces and keys.
-create view series_named as
-select s.id, o.name as organization, s.workspace_id, coalesce(w.label, s.workspace_id) as workspace,
+create view stored_name as
+select s.id, case when o.name = '' then o.uuid else o.name end as organization, s.workspace_id, coalesce(w.label, s.workspace_id) as workspace,
     case when s.api_key_id = 'none' then '' else s.api_key_id end as api_key_id,
     case when s.api_key_id = 'none' then '' else coalesce(k.label, s.api_key_id) end as api_key,
     s.api_key_id = '' as unattributed,
@@ -97,27 +100,31 @@ from series s
 join organization o on o.id = s.organization
 left join workspace w on w.organization = s.organization and w.id = s.workspace_id
 left join api_key k on k.organization = s.organization and k.id = s.api_key_id;
-comment on view series_named is 'Dimensions by id and name. Used by the other views.';
+comment on view stored_name is 'Dimensions by id and name. Used by the other views.';
 
 create view cost_daily as
 select (c.bucket at time zone 'UTC')::date as day, s.organization, s.workspace_id, s.workspace, s.api_key_id,
-    case when s.unattributed then '(unattributed)' else s.api_key end as api_key, s.team, s.model, s.service_tier,
+    case when s.unattributed then '(unattributed)' else s.api_key end as api_key, s.team,
+    case when c.basis = 'allocated' and c.cost_type = 'web_search' then '' else s.model end as model,
+    case when c.basis = 'allocated' and c.cost_type = 'web_search' then '' else s.service_tier end as service_tier,
     c.cost_type, c.token_type, s.product, c.basis,
     (sum(c.amount) * 0.000000001)::numeric(20, 9) as cost_usd,
     (sum(c.list) * 0.000000001)::numeric(20, 9) as list_usd
-from cost_ruling c
-join series_named s on s.id = c.series
+from stored_cost c
+join stored_name s on s.id = c.series
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13;
 comment on view cost_daily is 'Cost by UTC day in dollars, exact. basis: billed, allocated (a share of a billed cell) or estimated.';
 
 create view cost_hourly as
 select c.bucket, s.organization, s.workspace_id, s.workspace, s.api_key_id,
-    case when s.unattributed then '(unattributed)' else s.api_key end as api_key, s.team, s.model, s.service_tier,
+    case when s.unattributed then '(unattributed)' else s.api_key end as api_key, s.team,
+    case when c.basis = 'allocated' and c.cost_type = 'web_search' then '' else s.model end as model,
+    case when c.basis = 'allocated' and c.cost_type = 'web_search' then '' else s.service_tier end as service_tier,
     c.cost_type, c.token_type, s.product, c.basis,
     (sum(c.amount) * 0.000000001)::numeric(20, 9) as cost_usd,
     (sum(c.list) * 0.000000001)::numeric(20, 9) as list_usd
-from cost_ruling c
-join series_named s on s.id = c.series
+from stored_cost c
+join stored_name s on s.id = c.series
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13;
 comment on view cost_hourly is 'Cost by hour in dollars, exact; what is only known by the day stands at the start of its UTC day.';
 
@@ -134,14 +141,14 @@ select (u.bucket at time zone 'UTC')::date as day, s.organization, s.workspace_i
 from (
     select bucket, series, uncached_input, cache_read_input, cache_creation_5m_input, cache_creation_1h_input,
         output, web_searches, 0 as requests
-    from usage_ruling
+    from stored_usage
     union all
     select bucket, series, 0, 0, 0, 0, 0, 0, requests
     from request_hour
     union all
     select bucket, series, 0, 0, 0, 0, 0, 0, requests
     from request_day) u
-join series_named s on s.id = u.series
+join stored_name s on s.id = u.series
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13;
 comment on view usage_daily is 'Tokens, web searches and requests by UTC day.';
 
@@ -158,22 +165,22 @@ select u.bucket, s.organization, s.workspace_id, s.workspace, s.api_key_id, s.ap
 from (
     select bucket, series, uncached_input, cache_read_input, cache_creation_5m_input, cache_creation_1h_input,
         output, web_searches, 0 as requests
-    from usage_ruling
+    from stored_usage
     union all
     select bucket, series, 0, 0, 0, 0, 0, 0, requests
     from request_hour
     union all
     select bucket, series, 0, 0, 0, 0, 0, 0, requests
     from request_day) u
-join series_named s on s.id = u.series
+join stored_name s on s.id = u.series
 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13;
 comment on view usage_hourly is 'Tokens, web searches and requests by hour; what is only known by the day stands at the start of its UTC day.';
 
 create view job_history as
-select o.name as organization, r.job, r.started_at, r.ended_at, r.outcome, r.rows, r.requests, r.error
+select case when o.name = '' then o.uuid else o.name end as organization, r.job, r.started_at, r.ended_at, r.outcome, r.rows, r.requests, r.error
 from run r
 join organization o on o.id = r.organization;
 comment on view job_history is 'Runs of jobs.';
 
 -- +goose Down
-drop view job_history, usage_hourly, usage_daily, cost_hourly, cost_daily, series_named, cost_ruling, usage_ruling;
+drop view job_history, usage_hourly, usage_daily, cost_hourly, cost_daily, stored_name, stored_cost, stored_usage;

@@ -144,7 +144,9 @@ group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13;
 -- exact amounts in billionths of a dollar, for sums.
 create view cost_daily as
 select date(c.bucket, 'unixepoch') as day, n.organization, n.workspace_id, n.workspace, n.api_key_id,
-    case when n.no_key_known then '(unattributed)' else n.api_key end as api_key, n.team, n.model, n.service_tier,
+    case when n.no_key_known then '(unattributed)' else n.api_key end as api_key, n.team,
+    case when c.basis = 'allocated' and c.cost_type = 'web_search' then '' else n.model end as model,
+    case when c.basis = 'allocated' and c.cost_type = 'web_search' then '' else n.service_tier end as service_tier,
     c.cost_type, c.token_type, n.product, c.basis,
     sum(c.amount) / 1e9 as cost_usd, sum(c.list) / 1e9 as list_usd, sum(c.amount) as cost_nano, sum(c.list) as list_nano
 from stored_cost c join stored_name n on n.series = c.series
@@ -153,7 +155,9 @@ group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13;
 -- Cost by the hour, as cost_daily; what is only known by the day stands at its start.
 create view cost_hourly as
 select strftime('%Y-%m-%dT%H:%M:%SZ', c.bucket, 'unixepoch') as bucket, n.organization, n.workspace_id, n.workspace, n.api_key_id,
-    case when n.no_key_known then '(unattributed)' else n.api_key end as api_key, n.team, n.model, n.service_tier,
+    case when n.no_key_known then '(unattributed)' else n.api_key end as api_key, n.team,
+    case when c.basis = 'allocated' and c.cost_type = 'web_search' then '' else n.model end as model,
+    case when c.basis = 'allocated' and c.cost_type = 'web_search' then '' else n.service_tier end as service_tier,
     c.cost_type, c.token_type, n.product, c.basis,
     sum(c.amount) / 1e9 as cost_usd, sum(c.list) / 1e9 as list_usd, sum(c.amount) as cost_nano, sum(c.list) as list_nano
 from stored_cost c join stored_name n on n.series = c.series
