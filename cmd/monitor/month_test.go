@@ -41,17 +41,15 @@ func TestMonth(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(monthStart))
 		m := newMonth(t)
-		days, busy := 30, 12
 		if testing.Short() {
-			days, busy = 3, 1
+			m.days, m.busy = 3, 2
 		}
 		m.start(sparse)
-		first := monthStart.Truncate(time.Hour).Add(time.Hour + 4*time.Minute + 45*time.Second)
-		for at := first; at.Before(first.AddDate(0, 0, days)); at = at.Add(time.Hour) {
+		for at := m.at(0); at.Before(m.at(m.days)); at = at.Add(time.Hour) {
 			time.Sleep(time.Until(at))
-			m.hour(at, int(at.Sub(first)/(24*time.Hour)), busy)
+			m.hour(at, int(at.Sub(m.at(0))/(24*time.Hour)))
 		}
-		m.end(days)
+		m.end()
 	})
 }
 
@@ -64,8 +62,11 @@ var outage = spend.Window{
 	Start: time.Date(2026, time.December, 7, 5, 30, 0, 0, time.UTC), End: time.Date(2026, time.December, 7, 11, 30, 0, 0, time.UTC),
 }
 
-// The schedule is the default one on the busy day; a month of it would take minutes to simulate.
-const sparse = `schedule: {usage: "*/20 * * * *", cost: "10,40 * * * *", inventory: "@hourly"}`
+// The default schedule holds for a few hours; a month of it would take many minutes.
+const (
+	sparse    = `schedule: {usage: "0 1-23/2 * * *", cost: "0 1-23/2 * * *", inventory: "0 1-23/6 * * *"}`
+	busyHours = 3 * time.Hour
+)
 
 // month is a daemon in a synctest bubble, and what was seen of it so far.
 type month struct {
@@ -76,6 +77,7 @@ type month struct {
 	store storage.Store
 	orgs  []*monthOrg
 
+	days, busy int // how many, and on which the default schedule holds for a while
 	generation generation
 	stop       func()
 
@@ -90,13 +92,13 @@ type monthOrg struct {
 	*sim.Org
 	name, id  string
 	analytics bool
-	requests  int // at the last count
-	quiet     []float64
+	daily     int // requests when the day began
+	busy      int // requests when the default schedule began
 }
 
 func newMonth(t *testing.T) *month {
 	m := &month{
-		t: t, logs: &lockedBuffer{}, path: filepath.Join(t.TempDir(), "monitor.db"),
+		t: t, days: 30, busy: 12, logs: &lockedBuffer{}, path: filepath.Join(t.TempDir(), "monitor.db"),
 		counters: map[string]float64{}, series: map[int]int{}, ever: map[string]bool{},
 	}
 	var err error
@@ -158,42 +160,82 @@ backfill: 30d
 }
 
 // hour is what happens, and what is looked at, in an hour of the month.
-func (m *month) hour(now time.Time, day, busy int) {
-	switch now {
-	case m.at(busy):
+func (m *month) hour(now time.Time, day int) {
+	m.count(now, day)
+	away := outage.Contains(now)
+	if soon := outage.Contains(now.Add(time.Hour)); soon != away {
+		m.turn(away)
+	} else if !quiet(day) && !away && now.Hour()%6 == 2 {
+		m.trouble(now)
+	}
+	if now.Hour()%6 != 1 {
+		return
+	}
+	m.scrape(now, day)
+	for _, o := range m.orgs {
+		m.learn(o)
+		m.recent(o, now, away)
+		// The daily comparison is at seven o'clock, or when the API is back.
+		if now.Hour() == 7 && !away || now.Hour() == 13 && outage.Contains(now.Add(-6*time.Hour)) {
+			m.history(o, now)
+		}
+	}
+	if m.heap == 0 && day == min(5, m.days-2) {
+		m.heap = heapInUse()
+	}
+}
+
+// quiet is every other day: one without faults.
+func quiet(day int) bool { return day%2 == 0 }
+
+// count counts the requests of quiet days, and of the hours with the default schedule.
+func (m *month) count(now time.Time, day int) {
+	rate := func(o *monthOrg, since *int, d time.Duration) float64 {
+		n := 0
+		for _, x := range o.Requests() {
+			n += x
+		}
+		perMinute := float64(n-*since) / d.Minutes()
+		*since = n
+		return perMinute
+	}
+	for _, o := range m.orgs {
+		if now.Equal(m.at(day)) {
+			perMinute := rate(o, &o.daily, 24*time.Hour)
+			if day > 1 && quiet(day-1) {
+				require.Less(m.t, perMinute, 4.0, "%s: requests a minute on day %d", o.name, day-1)
+			}
+		}
+	}
+	switch now.Sub(m.at(m.busy)) {
+	case 0:
 		m.start("")
-	case m.at(busy + 1):
+		for _, o := range m.orgs {
+			rate(o, &o.busy, time.Hour)
+		}
+	case busyHours:
+		for _, o := range m.orgs {
+			perMinute := rate(o, &o.busy, busyHours)
+			m.t.Logf("%s: %.2f requests a minute with the default schedule", o.name, perMinute)
+			require.Less(m.t, perMinute, 4.0, o.name)
+		}
 		m.start(sparse)
 	}
-	switch down := outage.Contains(now.Add(time.Hour)); {
-	case down && !outage.Contains(now): // in the hour to come
-		time.Sleep(time.Until(outage.Start))
-		m.arm(sim.Rule{Fault: sim.Down})
-	case !down && outage.Contains(now):
+}
+
+// turn waits for the outage's beginning, or its end.
+func (m *month) turn(back bool) {
+	if back {
 		time.Sleep(time.Until(outage.End))
 		for _, o := range m.orgs {
 			o.Faults().Disarm(sim.Down)
 		}
-	case day%2 == 1 && !outage.Contains(now):
-		m.trouble(now)
+		return
 	}
-	if now.Hour()%6 == 1 {
-		down := outage.Contains(now)
-		m.scrape(now, day)
-		for _, o := range m.orgs {
-			m.learn(o)
-			m.recent(o, now, down)
-			// The daily comparison is at seven o'clock.
-			if now.Hour() == 7 && !down || now.Hour() == 13 && outage.Contains(now.Add(-6*time.Hour)) {
-				m.history(o, now)
-			}
-		}
-	}
-	if next := now.Add(time.Hour); next.Equal(m.at(day + 1)) {
-		m.rate(day)
-		if day == min(5, busy) {
-			m.heap = heapInUse()
-		}
+	time.Sleep(time.Until(outage.Start))
+	for _, o := range m.orgs {
+		o.Faults().Disarm()
+		o.Faults().Arm(sim.Rule{Fault: sim.Down})
 	}
 }
 
@@ -213,10 +255,10 @@ func (m *month) trouble(now time.Time) {
 	faults := []sim.Rule{
 		{Fault: sim.RateLimited, Times: 1, RetryAfter: 20 * time.Second}, {Fault: sim.CutBody, Times: 2},
 		{Fault: sim.Internal, Times: 1}, {Fault: sim.Overloaded, Times: 2}, {Fault: sim.DuplicatePage, Times: 1},
-		{Fault: sim.RateLimited, Times: 1, RetryAfter: 10 * time.Minute}, {Fault: sim.Timeout, Times: 1}, {Fault: sim.Unknown, Times: 3},
-		{Fault: sim.Internal, Times: 9},
+		{Fault: sim.RateLimited, Times: 1, RetryAfter: 10 * time.Minute}, {Fault: sim.Timeout, Times: 1},
+		{Fault: sim.Internal, Times: 6},
 	}
-	m.arm(faults[int(now.Unix()/3600)%len(faults)])
+	m.arm(faults[int(now.Unix()/int64(6*3600))%len(faults)])
 }
 
 // learn finds the organization's id in the store.
@@ -342,7 +384,7 @@ func (m *month) recent(o *monthOrg, now time.Time, down bool) {
 	}
 	for f, n := range truth {
 		if f.start.Before(exact) {
-			require.Equal(m.t, n, stored[f], "%s at %s: %v", o.name, now, f)
+			require.Equal(m.t, n, stored[f], "%s at %s: %v\n%s", o.name, now, f, m.logs)
 		}
 	}
 	require.NotEmpty(m.t, truth)
@@ -425,22 +467,6 @@ func same[V comparable](t *testing.T, truth, stored map[figure]V, format string,
 	require.NotEmpty(t, truth)
 }
 
-// rate counts the requests of the day.
-func (m *month) rate(day int) {
-	for _, o := range m.orgs {
-		n := 0
-		for _, x := range o.Requests() {
-			n += x
-		}
-		perMinute := float64(n-o.requests) / (24 * 60)
-		o.requests = n
-		if day > 0 && day%2 == 0 {
-			o.quiet = append(o.quiet, perMinute)
-			require.Less(m.t, perMinute, 4.0, "%s: requests a minute on day %d", o.name, day)
-		}
-	}
-}
-
 func heapInUse() uint64 {
 	runtime.GC()
 	runtime.GC() // what the first one finalized
@@ -450,16 +476,78 @@ func heapInUse() uint64 {
 }
 
 // end looks at the month as a whole.
-func (m *month) end(days int) {
+func (m *month) end() {
 	now := time.Now().UTC()
-	heap := heapInUse()
 	for _, o := range m.orgs {
-		m.t.Logf("%s: requests a minute on quiet days %.2f", o.name, o.quiet)
+		m.ledger(o, now)
+		m.lastMonth(o)
 	}
-	m.t.Logf("exported series by day %v, ever %d; heap in use %d kB after the first days, %d kB at the end",
-		m.series, len(m.ever), m.heap/1024, heap/1024)
-	require.Less(m.t, heap, 2*m.heap+16<<20, "memory grows")
+	// A date or an id of a moment in a label would have made series every day.
+	first, last := m.series[1], m.series[m.days-1]
+	m.t.Logf("exported series: %d on the second day, %d on the last, %d ever", first, last, len(m.ever))
+	require.Less(m.t, float64(last), 1.25*float64(first), "exported series: %v", m.series)
+	require.Less(m.t, float64(len(m.ever)), 1.5*float64(first), "series ever exported: %v", m.series)
 
+	heap := heapInUse()
+	m.t.Logf("heap in use: %d kB after the first days, %d kB at the end", m.heap>>10, heap>>10)
+	require.Less(m.t, heap, 2*m.heap+16<<20, "memory grows")
+	m.stop()
 	require.NotContains(m.t, m.logs.String(), "level=ERROR")
-	_, _, _, _ = now, days, json.Marshal, url.Parse
+	require.Contains(m.t, m.logs.String(), "level=WARN", "the faults are logged")
+}
+
+// ledger requires that no hour of the month is missing and that all that should be settled is.
+func (m *month) ledger(o *monthOrg, now time.Time) {
+	slots := func(f spend.Fact, w spend.Window) []storage.Slot {
+		all, err := m.store.Slots(m.t.Context(), o.id, f, w)
+		require.NoError(m.t, err)
+		var windows []spend.Window
+		for _, s := range all {
+			windows = append(windows, s.Window)
+			require.Zero(m.t, s.SuspectReads, "%s: %s %s", o.name, f, s.Window)
+		}
+		require.Equal(m.t, []spend.Window{w}, spend.Join(windows), "%s: %s has gaps", o.name, f)
+		return all
+	}
+	w := m.collected(now)
+	for _, s := range slots(spend.FactUsage, w) {
+		require.Equal(m.t, spend.Hour, s.Grain, "%s: %s", o.name, s.Window)
+		require.Equal(m.t, storage.Complete, s.State, "%s: %s", o.name, s.Window)
+	}
+	if o.analytics {
+		slots(spend.FactRequests, w)
+		for _, s := range slots(spend.FactCost, w) {
+			require.Equal(m.t, storage.Billed, s.State, "%s: bill of %s", o.name, s.Window)
+		}
+		return
+	}
+	w.End = spend.Day.Floor(now)
+	for _, s := range slots(spend.FactCost, w) {
+		if s.Window.End.Before(now.Add(-72 * time.Hour)) {
+			require.Equal(m.t, storage.Billed, s.State, "%s: bill of %s", o.name, s.Window)
+		}
+	}
+}
+
+// lastMonth compares what the HTTP API says about November, which is final, with the bill.
+func (m *month) lastMonth(o *monthOrg) {
+	if m.days < 30 {
+		return
+	}
+	november := spend.Window{Start: spend.MonthStart(monthStart), End: spend.MonthStart(monthStart).AddDate(0, 1, 0)}
+	cells := o.TrueBill(november.Start, november.End)
+	if o.analytics {
+		cells = o.TrueHourBill(november.Start, november.End)
+	}
+	var answer struct {
+		Total struct {
+			Cost  string `json:"cost_usd"`
+			Basis string `json:"basis"`
+		} `json:"total"`
+	}
+	q := url.Values{"from": {november.Start.Format(time.DateOnly)}, "to": {november.End.Format(time.DateOnly)}, "organization": {o.name}}
+	require.NoError(m.t, json.Unmarshal([]byte(m.get("/api/v1/costs?"+q.Encode())), &answer))
+	cost, err := spend.ParseUSD(answer.Total.Cost)
+	require.NoError(m.t, err)
+	require.Equal(m.t, spend.Money(sim.SumNanoUSD(cells)), cost, o.name)
 }

@@ -207,6 +207,9 @@ func (c *Client) attempt(ctx context.Context, k call, renew bool, do func(contex
 		return errors.New("the admin key is empty")
 	}
 	if err := c.limiter.Wait(ctx); err != nil {
+		if ctx.Err() == nil {
+			err = fmt.Errorf("%w before the next request is allowed", context.DeadlineExceeded)
+		}
 		return fmt.Errorf("request rate: %w", err)
 	}
 	limited, cancel := context.WithTimeout(ctx, k.timeout)

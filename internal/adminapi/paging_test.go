@@ -205,7 +205,7 @@ func TestEndlessRowsEnd(t *testing.T) {
 		_, _ = io.WriteString(w, `{"data":[],"data_refreshed_at":null,"has_more":true,"next_page":"`+strconv.Itoa(n)+`"}`)
 	}, func(o *adminapi.Options) { o.Log = nil })
 	_, err := c.AnalyticsUsage(t.Context(), hourly)
-	require.ErrorContains(t, err, "still set after 10000 pages")
+	require.ErrorContains(t, err, "still set after 2000 pages")
 }
 
 func TestBucketsOutsideTheWindow(t *testing.T) {

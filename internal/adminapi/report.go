@@ -39,7 +39,7 @@ type Answer[T any] struct {
 
 // Bounds of paging. Pages whose data changed meanwhile are read again from the first one.
 const (
-	maxPages    = 10_000
+	maxPages    = 2_000
 	maxRestarts = 3
 )
 

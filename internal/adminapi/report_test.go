@@ -25,7 +25,7 @@ func asked(into *[]*http.Request, h http.HandlerFunc) http.HandlerFunc {
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(at("2026-11-20T12:03:00Z").Sub(time.Now()))
+		time.Sleep(time.Until(at("2026-11-20T12:03:00Z")))
 		var reqs []*http.Request
 		c := client(t, asked(&reqs, answers(fixture(t, "usage_report_messages_by_key_model_1h.json"))))
 		q := hourly

@@ -112,7 +112,7 @@ func (c *Collector) Metrics() []prometheus.Collector { return []prometheus.Colle
 // Run works the organization until the context ends, which is not an error. While another monitor
 // owns the organization, or the API cannot tell which one the key belongs to, it waits.
 func (c *Collector) Run(ctx context.Context) error {
-	wait := time.Duration(0)
+	wait, said := time.Duration(0), ""
 	for sleep(ctx, wait) {
 		org, verified, err := c.learn(ctx)
 		if err != nil {
@@ -127,12 +127,13 @@ func (c *Collector) Run(ctx context.Context) error {
 			c.log.DebugContext(ctx, "another monitor works this organization, waiting", "organization_id", org.ID)
 			continue
 		case err != nil:
-			if ctx.Err() == nil {
+			if ctx.Err() == nil && said != err.Error() {
 				c.log.WarnContext(ctx, "organization cannot be taken over, trying again", "err", err)
 			}
+			said = err.Error()
 			continue
 		}
-		w.verified = verified
+		said, w.verified = "", verified
 		c.owning(ctx, org.ID, true)
 		err = w.loop(ctx)
 		c.owning(ctx, org.ID, false)

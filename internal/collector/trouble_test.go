@@ -16,6 +16,7 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/sim"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/storage/storagetest"
 )
 
 func TestOutage(t *testing.T) {
@@ -27,6 +28,7 @@ func TestOutage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, sim.Options{Seed: 20}, func(w *world) {
+				w.config.Usage = "*/5 * * * *"
 				ticks := 0
 				w.after = func(time.Time) { ticks++ }
 				stop := w.begin()
@@ -34,7 +36,7 @@ func TestOutage(t *testing.T) {
 				w.org.Faults().Arm(fault)
 				ticks = 0
 				time.Sleep(6 * time.Hour)
-				require.Greater(w.t, ticks, 6*20, "rules are judged while there is no data")
+				require.Greater(w.t, ticks, 6*10, "rules are judged while there is no data")
 				w.org.Faults().Disarm()
 				time.Sleep(time.Hour)
 				stop()
@@ -77,7 +79,7 @@ func TestKeyRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, sim.Options{Seed: 23}, func(w *world) {
 				stop := w.begin()
-				time.Sleep(time.Hour)
+				time.Sleep(10 * time.Minute)
 				w.org.Faults().Arm(sim.Rule{Fault: fault})
 				before := w.client.Requests()
 				time.Sleep(3 * time.Hour)
@@ -89,7 +91,7 @@ func TestKeyRefused(t *testing.T) {
 					require.Zero(w.t, m.RefusedAt, "%s: it is the key that is refused, not the report", m.Report)
 				}
 				w.org.Faults().Disarm()
-				time.Sleep(time.Hour)
+				time.Sleep(20 * time.Minute)
 				stop()
 				w.requireAll(olderDims)
 			})
@@ -227,6 +229,28 @@ func TestNewPrices(t *testing.T) {
 		states, err := w.store.Organizations(w.t.Context())
 		require.NoError(w.t, err)
 		require.Equal(w.t, w.prices.Version(), states[0].PriceVersion)
+	})
+}
+
+// TestDatabaseFails takes the database away, and the ownership.
+func TestDatabaseFails(t *testing.T) {
+	bubble(t, sim.Options{Seed: 31}, func(w *world) {
+		w.config.Usage = "*/5 * * * *"
+		broken := storagetest.Break(w.store)
+		w.store = broken
+		stop := w.begin()
+		time.Sleep(20 * time.Minute)
+		broken.Fail(storage.ErrUnavailable)
+		time.Sleep(2 * time.Hour)
+		broken.Fail(nil)
+		time.Sleep(10 * time.Minute)
+		broken.Fail(storage.ErrLost, "ReplaceUsage")
+		time.Sleep(10 * time.Minute)
+		require.NotZero(w.t, w.logs.count("ownership of the organization was lost"))
+		broken.Fail(nil, "ReplaceUsage")
+		time.Sleep(20 * time.Minute)
+		stop()
+		w.requireAll(olderDims)
 	})
 }
 

@@ -164,6 +164,9 @@ func (w *worker) tick(ctx context.Context, now time.Time, due []job, collects []
 		if !w.once {
 			start := time.Now().UTC()
 			length := j.schedule.nextAfter(start, jitterOf(w.org.ID)).Sub(start) - time.Second
+			if problem != "" {
+				length = 0 // where the API hangs, the tick must not take the time of all jobs
+			}
 			deadline = start.Add(min(max(length, shortestRun), longestRun))
 		}
 		err := w.runJob(ctx, now, j, deadline)

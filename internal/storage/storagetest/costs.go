@@ -68,6 +68,11 @@ var costTests = []test{
 			e.showCosts(query("10 00:00/11 00:00", spend.Day, spend.ByCostType)))
 		require.Equal(e, []string{"10 00:00 1h estimated 33", "10 00:00 24h billed 7"}, e.showCosts(query("10 00:00/11 00:00", spend.Hour)))
 	}},
+	{"of a day known by the day are the bill of what hours are billed", func(e *env) {
+		e.usage(days("10 00:00/11 00:00"), used("10 00:00", "apikey_a", 1))
+		e.costs(billHours("10 12:00/10 14:00"), charged("10 13:00", "output", micro(5)))
+		require.Equal(e, []string{"10 00:00 24h billed 5"}, e.showCosts(query("10 00:00/11 00:00", 0)), "the day's estimate cannot be split")
+	}},
 	{"by the hour leave a bill by the day alone unless they cover it", func(e *env) {
 		e.usage(hours("10 00:00/11 00:00"), used("10 00:00", "apikey_a", 1))
 		e.costs(billDay("10 00:00/11 00:00"), charged("10 00:00", "output", micro(20)))

@@ -17,7 +17,7 @@ import (
 // day what was said last about it, and compare the answers. A seed is a history.
 var modelTests = []test{
 	{"random histories", func(e *env) {
-		seeds := uint64(300)
+		seeds := uint64(24)
 		if testing.Short() {
 			seeds = 6
 		}
