@@ -55,10 +55,13 @@ type world struct {
 	logs   *logBuffer
 }
 
-// bubble runs the test in a synctest bubble at start.
+// bubble runs the test in a synctest bubble at start. A short test has an organization of one key.
 func bubble(t *testing.T, o sim.Options, f func(w *world)) {
 	t.Helper()
 	t.Parallel()
+	if testing.Short() {
+		o.Scale = 1
+	}
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(start))
 		w := &world{t: t, org: sim.New(o), config: baseConfig(), key: sim.AdminKey, logs: &logBuffer{}}
@@ -100,6 +103,14 @@ func (w *world) collector() *collector.Collector {
 	})
 	require.NoError(w.t, err)
 	return c
+}
+
+// either is the first in a full test, the second in a short one.
+func either(full, short time.Duration) time.Duration {
+	if testing.Short() {
+		return short
+	}
+	return full
 }
 
 // begin runs a collector until stop, or the end of the test.

@@ -36,6 +36,19 @@ func TestOnce(t *testing.T) {
 		require.NoError(w.t, err)
 		require.Len(w.t, stored, len(runs))
 
+		registry := prometheus.NewPedanticRegistry()
+		registry.MustRegister(c.Metrics()...)
+		registry.MustRegister(w.collector().Metrics()...) // another organization's
+		problems, err := testutil.GatherAndLint(registry)
+		require.NoError(w.t, err)
+		require.Empty(w.t, problems)
+		n, err := testutil.GatherAndCount(registry, "anthropic_monitor_job_runs_total", "anthropic_monitor_job_duration_seconds")
+		require.NoError(w.t, err)
+		require.Equal(w.t, 2*len(jobs), n)
+
+		if testing.Short() {
+			return // the organization of one key does not have everything
+		}
 		ctx := w.t.Context()
 		for name, count := range map[string]func() (int, error){
 			"workspaces":        func() (int, error) { x, err := w.store.Workspaces(ctx, w.id); return len(x), err },
@@ -55,16 +68,6 @@ func TestOnce(t *testing.T) {
 			require.NoError(w.t, err, name)
 			require.Positive(w.t, n, name)
 		}
-
-		registry := prometheus.NewPedanticRegistry()
-		registry.MustRegister(c.Metrics()...)
-		registry.MustRegister(w.collector().Metrics()...) // another organization's
-		problems, err := testutil.GatherAndLint(registry)
-		require.NoError(w.t, err)
-		require.Empty(w.t, problems)
-		n, err := testutil.GatherAndCount(registry, "anthropic_monitor_job_runs_total", "anthropic_monitor_job_duration_seconds")
-		require.NoError(w.t, err)
-		require.Equal(w.t, 2*len(jobs), n)
 	})
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/anthropic-monitor/monitor/internal/collector"
-	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/pricing"
 	"github.com/anthropic-monitor/monitor/internal/sim"
 	"github.com/anthropic-monitor/monitor/internal/spend"
@@ -48,6 +47,7 @@ func TestOutage(t *testing.T) {
 
 func TestMonthOfDowntime(t *testing.T) {
 	bubble(t, sim.Options{Seed: 21, Revise: true}, func(w *world) {
+		w.config.Usage = "*/5 * * * *"
 		w.run(40 * time.Minute)
 		time.Sleep(31 * day)
 		w.run(40 * time.Minute)
@@ -164,6 +164,7 @@ func TestReportRefused(t *testing.T) {
 // TestVanished lets a report be empty: that is held at first, then believed, then forgotten.
 func TestVanished(t *testing.T) {
 	bubble(t, sim.Options{Seed: 27}, func(w *world) {
+		w.config.Usage = "*/5 * * * *"
 		stop := w.begin()
 		today := spend.Window{Start: spend.Day.Floor(start), End: spend.Hour.Floor(start).Add(-3 * time.Hour)}
 		time.Sleep(time.Hour)
@@ -186,10 +187,10 @@ func TestVanished(t *testing.T) {
 func TestRestart(t *testing.T) {
 	bubble(t, sim.Options{Seed: 28}, func(w *world) {
 		r := rand.New(rand.NewPCG(1, 2))
-		for range 60 {
+		for range either(60, 20) {
 			w.run(time.Duration(r.IntN(4000)) * time.Millisecond)
 		}
-		for range 20 {
+		for range either(20, 5) {
 			w.run(time.Duration(r.IntN(40)) * time.Minute)
 			time.Sleep(time.Duration(r.IntN(200)) * time.Minute)
 		}
@@ -202,30 +203,28 @@ func TestRestart(t *testing.T) {
 func TestNewPrices(t *testing.T) {
 	bubble(t, sim.Options{Seed: 29, Analytics: "refused"}, func(w *world) {
 		w.run(30 * time.Minute)
-		estimated := func() (open, settled spend.Money) {
-			for window, sum := range map[spend.Window]*spend.Money{
-				{Start: spend.Day.Floor(start), End: spend.Day.Floor(start).Add(day)}:                    &open,
-				{Start: spend.Day.Floor(start).Add(-5 * day), End: spend.Day.Floor(start).Add(-4 * day)}: &settled,
-			} {
-				res, err := w.store.Costs(w.t.Context(), storage.Query{Window: window, By: []spend.Dimension{spend.ByModel}, Where: w.where()})
-				require.NoError(w.t, err)
-				for _, r := range res.Rows {
-					if r.Model == "claude-meadow-1-preview" {
-						*sum += r.Cost
-					}
-				}
+		cost := func(day time.Time) (sum spend.Money) {
+			res, err := w.store.Costs(w.t.Context(), storage.Query{Window: spend.Day.Bucket(day), Where: w.where()})
+			require.NoError(w.t, err)
+			for _, r := range res.Rows {
+				sum += r.Cost
 			}
-			return open, settled
+			return sum
 		}
-		openBefore, settledBefore := estimated()
-		require.Zero(w.t, openBefore)
-		var err error
-		w.prices, err = pricing.Load(pricing.Overrides{"claude-meadow-1-preview": meadow()})
-		require.NoError(w.t, err)
-		w.run(time.Minute)
-		open, settled := estimated()
+		open, settled := cost(start), cost(start.Add(-5*day))
 		require.Positive(w.t, open)
-		require.Equal(w.t, settledBefore, settled)
+		require.Positive(w.t, settled)
+		dollar := spend.Dollar
+		everything := pricing.Entry{TokenPrices: pricing.TokenPrices{
+			Input: &dollar, Output: &dollar, CacheRead: &dollar, CacheWrite5m: &dollar, CacheWrite1h: &dollar,
+		}}
+		everything.SetDefaults()
+		var err error
+		w.prices, err = pricing.Load(pricing.Overrides{"claude-*": {everything}})
+		require.NoError(w.t, err)
+		w.run(30 * time.Second)
+		require.NotEqual(w.t, open, cost(start))
+		require.Equal(w.t, settled, cost(start.Add(-5*day)))
 		states, err := w.store.Organizations(w.t.Context())
 		require.NoError(w.t, err)
 		require.Equal(w.t, w.prices.Version(), states[0].PriceVersion)
@@ -287,12 +286,4 @@ func TestTwoCollectors(t *testing.T) {
 		stop[1-first]()
 		require.NoError(w.t, <-done)
 	})
-}
-
-// meadow is a price for a model that the built-in table does not have.
-func meadow() config.OneOrMany[pricing.Entry] {
-	price := spend.Dollar
-	e := pricing.Entry{TokenPrices: pricing.TokenPrices{Input: &price, Output: &price, CacheRead: &price, CacheWrite5m: &price, CacheWrite1h: &price}}
-	e.SetDefaults()
-	return config.OneOrMany[pricing.Entry]{e}
 }

@@ -148,7 +148,7 @@ func TestLoadProblems(t *testing.T) {
 		{"times", "from: tomorrow\n",
 			`m.yaml:1: from: "tomorrow" is neither a date such as 2026-01-31 nor a time such as 2026-01-31T15:04:05Z`},
 		{"a secret is not quoted", "key: user:${PASSWORD}@host\n",
-			"m.yaml:1: key: a variable must be the whole value, written ${NAME}; for a text around it use file: or exec:"},
+			"m.yaml:1: key: a variable must be the whole value, written ${NAME}; with text around it, use file or exec instead"},
 		{"no YAML", "name: a\nserver: {\n", "m.yaml:2: could not find flow mapping end token '}'"},
 		{"key twice", "name: a\nname: b\n", `m.yaml:2: mapping key "name" already defined at [1:1]`},
 		{"two documents", "name: a\n---\nname: b\n", "m.yaml: holds several YAML documents, only one is read"},

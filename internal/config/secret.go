@@ -76,7 +76,7 @@ func ParseSecret(text string, getenv func(string) string) (Secret, error) {
 		return Secret{&secret{kind: secretExec, text: words[0], words: words}}, nil
 	}
 	if strings.Contains(text, "${") {
-		return Secret{}, errors.New("a variable must be the whole value, written ${NAME}; for a text around it use file: or exec:")
+		return Secret{}, errors.New("a variable must be the whole value, written ${NAME}; with text around it, use file or exec instead")
 	}
 	return Secret{&secret{kind: secretLiteral, text: text}}, nil
 }

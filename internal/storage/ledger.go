@@ -53,7 +53,10 @@ func Units(f spend.Fact, r Reading, slots []Slot) ([]Unit, error) {
 	for _, day := range r.Window.Buckets(spend.Day) {
 		var old []Slot
 		for len(slots) > 0 && slots[0].Window.Start.Before(day.End) {
-			old, slots = append(old, slots[0]), slots[1:]
+			if slots[0].Window.Overlaps(day) {
+				old = append(old, slots[0])
+			}
+			slots = slots[1:]
 		}
 		in := day.Intersect(r.Window)
 		if len(old) == 0 {

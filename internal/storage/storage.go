@@ -47,7 +47,8 @@ type Store interface {
 	// SaveOrganization makes the organization known, or renames it.
 	SaveOrganization(ctx context.Context, o spend.Organization, now time.Time) error
 	// Own makes the caller the one process that works the organization until [Owner.Release], or
-	// until its process or connection dies. It returns [ErrOwned] at once if another one is.
+	// until its process or connection dies. It returns [ErrOwned] at once if another one is, and
+	// [ErrNotFound] for an organization that was never saved.
 	Own(ctx context.Context, organization string) (Owner, error)
 
 	// Usage sums usage and request counts over the query's window. Rows are ordered by organization,
@@ -112,8 +113,10 @@ type Owner interface {
 	// Slots that end at or before r.DataAt are complete, later ones provisional. If there is not a
 	// single row, the slots that have some are held (see [Slot.SuspectSince]) and their rows kept:
 	// the third such answer in a row, at least two hours after the first, is believed. Rows of
-	// complete slots that change or vanish leave a [Revision]. A cost bill that was shared out over
-	// the window's days is shared out anew.
+	// complete slots that change, vanish or appear leave a [Revision]. A cost bill that was shared
+	// out over the window's days is shared out anew.
+	//
+	// Two rows of one bucket and dimensions are an error, as are negative counts.
 	ReplaceUsage(ctx context.Context, r Reading, rows []spend.Usage) (Change, error)
 	// ReplaceRequests does the same for request counts (only Bucket, Dims and Requests are read);
 	// grains are hour and day.
@@ -124,7 +127,7 @@ type Owner interface {
 	ReplaceCosts(ctx context.Context, r Reading, rows []spend.Cost) (Change, error)
 	// Bill turns a provisional day of the cost report billed and shares its token and search cells
 	// out to the usage of that day by estimated cost, to the last digit; what matches no usage stays
-	// with the day, without a key.
+	// with the day, without a key. It returns [ErrNotFound] for a day without a cost report.
 	Bill(ctx context.Context, day time.Time, now time.Time) error
 	// Confirm records that the slots in the window were compared with the API at now and agreed.
 	Confirm(ctx context.Context, f spend.Fact, w spend.Window, now time.Time) error
@@ -295,7 +298,7 @@ type Match struct {
 	Values    []string
 }
 
-// UsageResult is the answer to a usage query.
+// UsageResult is the answer to a usage query. Rows that are all zero are left out.
 type UsageResult struct {
 	Window spend.Window // what was summed: at least the window asked for, in whole buckets
 	Rows   []UsageRow
@@ -310,7 +313,7 @@ type UsageRow struct {
 	Requests int64
 }
 
-// CostResult is the answer to a cost query.
+// CostResult is the answer to a cost query. Rows that are all zero are left out.
 type CostResult struct {
 	Window spend.Window
 	Rows   []CostRow

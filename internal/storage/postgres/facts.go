@@ -188,7 +188,7 @@ func (t *tx) copyRows(ctx context.Context, table storage.Table, rows []storage.R
 // updateRows changes rows that are there.
 func (t *tx) updateRows(ctx context.Context, table storage.Table, rows []storage.Row) error {
 	columns := columnsOf(table)
-	args := append([]any{t.organization}, keys(rows)...)
+	args := t.keys(len(rows), func(i int) (int64, int64) { return rows[i].Bucket, rows[i].Series })
 	figures := make([][]int64, len(columns))
 	for i := range columns {
 		figures[i] = make([]int64, len(rows))
@@ -207,8 +207,8 @@ func (t *tx) updateRows(ctx context.Context, table storage.Table, rows []storage
 	tag, err := t.Exec(ctx, `
 		update `+string(table)+` f
 		set `+each(columns, "% = n.%")+`
-		from unnest($2::bigint[], $3::int[]`+arrays(4, len(columns))+`) n (bucket, series, `+strings.Join(columns, ", ")+`)
-		where f.organization = $1 and f.bucket = to_timestamp(n.bucket) and f.series = n.series`, args...)
+		from `+unnest(columns)+`
+		where `+matched, args...)
 	if err != nil {
 		return err
 	}
@@ -218,31 +218,38 @@ func (t *tx) updateRows(ctx context.Context, table storage.Table, rows []storage
 	return nil
 }
 
-// keys are the buckets, in Unix seconds, and series of rows, as arguments.
-func keys(rows []storage.Row) []any {
-	buckets, series := make([]int64, len(rows)), make([]int64, len(rows))
-	for i, r := range rows {
-		buckets[i], series[i] = r.Bucket, r.Series
+// keys are the first arguments of a statement about n rows: the organization, the rows' buckets in
+// Unix seconds and series, the first and the last bucket.
+func (t *tx) keys(n int, key func(i int) (bucket, series int64)) []any {
+	buckets, series := make([]int64, n), make([]int64, n)
+	for i := range n {
+		buckets[i], series[i] = key(i)
 	}
-	return []any{buckets, series}
+	return []any{t.organization, buckets, series, unix(slices.Min(buckets)), unix(slices.Max(buckets))}
 }
 
-// arrays are n more parameters that are arrays of figures, from $first on.
-func arrays(first, n int) string {
-	var b strings.Builder
-	for i := range n {
-		fmt.Fprintf(&b, ", $%d::bigint[]", first+i)
+// unnest is the SQL for the rows n of a statement whose first arguments are keys, followed by an
+// array for each column.
+func unnest(columns []string) string {
+	arrays := "$2::bigint[], $3::int[]"
+	for i := range columns {
+		arrays += fmt.Sprintf(", $%d::bigint[]", 6+i)
 	}
-	return b.String()
+	return "unnest(" + arrays + ") n (" + strings.Join(append([]string{"bucket", "series"}, columns...), ", ") + ")"
 }
+
+// matched joins the rows n with those of the table f. Without the bounds the database would read
+// all that the organization has.
+const matched = `f.organization = $1 and f.bucket between $4 and $5
+			and f.bucket = to_timestamp(n.bucket) and f.series = n.series`
 
 func (t *tx) DeleteRows(ctx context.Context, table storage.Table, rows []storage.Row) error {
 	for c := range slices.Chunk(rows, batch) {
 		err := t.exec(ctx, `
 			delete from `+string(table)+` f
-			using unnest($2::bigint[], $3::int[]) n (bucket, series)
-			where f.organization = $1 and f.bucket = to_timestamp(n.bucket) and f.series = n.series`,
-			append([]any{t.organization}, keys(c)...)...)
+			using `+unnest(nil)+`
+			where `+matched,
+			t.keys(len(c), func(i int) (int64, int64) { return c[i].Bucket, c[i].Series })...)
 		if err != nil {
 			return err
 		}
@@ -284,15 +291,13 @@ func (t *tx) PutRevisions(ctx context.Context, f spend.Fact, revisions []storage
 func (t *tx) PutShares(ctx context.Context, table storage.Table, shares []storage.RowShare) error {
 	columns := prefixed("bill_", amountColumns)
 	for c := range slices.Chunk(shares, batch) {
-		buckets, series := make([]int64, len(c)), make([]int64, len(c))
-		args := []any{t.organization, buckets, series}
+		args := t.keys(len(c), func(i int) (int64, int64) { return c[i].Bucket, c[i].Series })
 		var bills [spend.NumKinds][]int64
 		for k := range bills {
 			bills[k] = make([]int64, len(c))
 			args = append(args, bills[k])
 		}
 		for i, s := range c {
-			buckets[i], series[i] = s.Bucket, s.Series
 			for k, m := range s.Bill {
 				bills[k][i] = int64(m)
 			}
@@ -300,8 +305,8 @@ func (t *tx) PutShares(ctx context.Context, table storage.Table, shares []storag
 		err := t.exec(ctx, `
 			update `+string(table)+` f
 			set `+each(columns, "% = n.%")+`
-			from unnest($2::bigint[], $3::int[]`+arrays(4, len(columns))+`) n (bucket, series, `+strings.Join(columns, ", ")+`)
-			where f.organization = $1 and f.bucket = to_timestamp(n.bucket) and f.series = n.series
+			from `+unnest(columns)+`
+			where `+matched+`
 				and (`+each(columns, "f.%")+`) is distinct from (`+each(columns, "n.%")+`)`, args...)
 		if err != nil {
 			return err
@@ -325,19 +330,18 @@ func (t *tx) ClearShares(ctx context.Context, day spend.Window) error {
 }
 
 func (t *tx) PutRests(ctx context.Context, rests []storage.RowRest) error {
-	n := len(rests)
-	if n == 0 {
+	if len(rests) == 0 {
 		return nil
 	}
-	buckets, series, amounts, lists := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	amounts, lists := make([]int64, len(rests)), make([]int64, len(rests))
 	for i, r := range rests {
-		buckets[i], series[i], amounts[i], lists[i] = r.Bucket, r.Series, int64(r.Rest), int64(r.List)
+		amounts[i], lists[i] = int64(r.Rest), int64(r.List)
 	}
 	return t.exec(ctx, `
 		update cost_day f
 		set rest = n.rest, rest_list = n.rest_list
-		from unnest($2::bigint[], $3::int[], $4::bigint[], $5::bigint[]) n (bucket, series, rest, rest_list)
-		where f.organization = $1 and f.bucket = to_timestamp(n.bucket) and f.series = n.series
+		from `+unnest([]string{"rest", "rest_list"})+`
+		where `+matched+`
 			and (f.rest, f.rest_list) is distinct from (n.rest, n.rest_list)`,
-		t.organization, buckets, series, amounts, lists)
+		append(t.keys(len(rests), func(i int) (int64, int64) { return rests[i].Bucket, rests[i].Series }), amounts, lists)...)
 }

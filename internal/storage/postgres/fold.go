@@ -33,6 +33,7 @@ func (t *tx) MixedPrices(ctx context.Context, table storage.Table, g spend.Grain
 
 func (t *tx) FoldMinutes(ctx context.Context, hour spend.Window) error {
 	columns := slices.Concat(countColumns, prefixed("est_", amountColumns))
+	delete(t.known, storage.UsageHour)
 	return t.exec(ctx, `
 		insert into usage_hour (organization, bucket, series, price, `+strings.Join(columns, ", ")+`)
 		select organization, $2, series, `+foldedPrice+`, `+each(columns, "sum(%)::bigint")+`

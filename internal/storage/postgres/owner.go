@@ -93,7 +93,7 @@ func (o *owner) writing(ctx context.Context, doing string, f func(*tx) error) er
 		return fmt.Errorf("%s: %w", doing, storage.ErrLost)
 	}
 	err := o.transact(ctx, f)
-	if o.conn.IsClosed() {
+	if err != nil && o.conn.IsClosed() {
 		o.close()
 		return fmt.Errorf("%s: %w: %w", doing, storage.ErrLost, err)
 	}

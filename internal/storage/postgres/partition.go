@@ -96,20 +96,25 @@ func (t *tx) makePartitions(ctx context.Context, rows []storage.Row) error {
 	return nil
 }
 
-// PruneMinutes drops the partitions in the window that no other organization has rows in, and
-// deletes the other rows.
+// PruneMinutes drops the partitions in the window and deletes what rows are left. Where other
+// transactions keep the partitions it does without dropping: the next pruning comes.
 func (t *tx) PruneMinutes(ctx context.Context, w spend.Window) (int64, error) {
+	delete(t.known, storage.UsageMinute)
 	ps, err := t.partitions(ctx)
 	if err != nil {
 		return 0, err
 	}
 	ps = slices.DeleteFunc(ps, func(p partition) bool { return !w.Covers(p.day) })
-	dropped, removed, err := t.dropPartitions(ctx, ps)
+	var removed int64
+	err = pgx.BeginFunc(ctx, t.Tx, func(inner pgx.Tx) (err error) {
+		removed, err = (&tx{Tx: inner, organization: t.organization}).dropPartitions(ctx, ps)
+		return err
+	})
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == lockNotAvailable {
+		removed, err = 0, nil
+	}
 	if err != nil {
 		return 0, err
-	}
-	if dropped {
-		delete(t.known, storage.UsageMinute)
 	}
 	tag, err := t.Exec(ctx, "delete from usage_minute where organization = $1 and bucket >= $2 and bucket < $3",
 		t.organization, w.Start, w.End)
@@ -117,44 +122,35 @@ func (t *tx) PruneMinutes(ctx context.Context, w spend.Window) (int64, error) {
 }
 
 // dropPartitions drops those partitions that no other organization has rows in and returns how many
-// rows of this one they held. Where other transactions keep a lock it does without: the next
-// pruning comes.
-func (t *tx) dropPartitions(ctx context.Context, ps []partition) (bool, int64, error) {
+// rows of this one they held.
+func (t *tx) dropPartitions(ctx context.Context, ps []partition) (int64, error) {
+	// Dropping waits for readers, and other readers would wait behind it.
+	if err := t.exec(ctx, "set local lock_timeout = '300ms'"); err != nil {
+		return 0, err
+	}
 	var names []string
 	var removed int64
 	for _, p := range ps {
 		// Keeps writers of other organizations out until the partition is gone, not readers.
 		if err := t.exec(ctx, "lock table "+p.name+" in share mode"); err != nil {
-			return false, 0, err
+			return 0, err
 		}
 		var own, others int64
 		err := t.QueryRow(ctx, `
 			select count(*) filter (where organization = $1), count(*) filter (where organization <> $1)
 			from `+p.name, t.organization).Scan(&own, &others)
 		if err != nil {
-			return false, 0, err
+			return 0, err
 		}
 		if others == 0 {
 			names = append(names, p.name)
 			removed += own
 		}
 	}
-	if len(names) == 0 {
-		return false, 0, nil
-	}
-	// Dropping waits for readers, and other readers would wait behind it.
-	err := pgx.BeginFunc(ctx, t.Tx, func(inner pgx.Tx) error {
-		if _, err := inner.Exec(ctx, "set local lock_timeout = '300ms'"); err != nil {
-			return err
+	if len(names) > 0 {
+		if err := t.exec(ctx, "drop table "+strings.Join(names, ", ")); err != nil {
+			return 0, err
 		}
-		if _, err := inner.Exec(ctx, "drop table "+strings.Join(names, ", ")); err != nil {
-			return err
-		}
-		_, err := inner.Exec(ctx, "set local lock_timeout = default")
-		return err
-	})
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == lockNotAvailable {
-		return false, 0, nil
 	}
-	return err == nil, removed, err
+	return removed, t.exec(ctx, "set local lock_timeout = default")
 }

@@ -90,6 +90,11 @@ func (s *Store) Costs(ctx context.Context, q storage.Query) (r storage.CostResul
 // summing runs f with all organizations in one state of the database.
 func (s *Store) summing(ctx context.Context, doing string, f func([]storage.OrganizationTx) error) error {
 	return s.reading(ctx, doing, func(ptx pgx.Tx) error {
+		// A dropped partition is gone for who began to read before, too: none may be dropped from here on.
+		// The state that is seen is the one at the first query, after this.
+		if _, err := ptx.Exec(ctx, "lock table usage_minute in access share mode"); err != nil {
+			return err
+		}
 		rows, _ := ptx.Query(ctx, "select id, uuid from organization order by id")
 		os, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (storage.OrganizationTx, error) {
 			t := &tx{Tx: ptx}

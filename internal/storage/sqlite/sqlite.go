@@ -152,7 +152,7 @@ func (s *Store) prepare(ctx context.Context) error {
 				s.path, version, newest, storage.ErrNewerSchema)
 		}
 		if version == newest {
-			return nil
+			return s.writable(ctx)
 		}
 		lock, err := lockFile(ctx, s.path)
 		if err == nil {
@@ -168,6 +168,24 @@ func (s *Store) prepare(ctx context.Context) error {
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// writable says at the start what every write would fail with later.
+func (s *Store) writable(ctx context.Context) error {
+	conn, err := s.write.Conn(ctx)
+	if err != nil {
+		return s.fail(ctx, "opening", err)
+	}
+	defer conn.Close()
+	var readOnly bool
+	err = conn.Raw(func(c any) (err error) {
+		readOnly, err = c.(interface{ IsReadOnly(string) (bool, error) }).IsReadOnly("main")
+		return err
+	})
+	if err == nil && readOnly {
+		return fmt.Errorf("database %s: is read-only (let this user write the file and its directory)", s.path)
+	}
+	return s.fail(ctx, "opening", err)
 }
 
 // version is the schema version of the file; 0 if it is empty.

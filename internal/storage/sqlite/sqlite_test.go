@@ -35,7 +35,9 @@ func open(t *testing.T, path string) file {
 	return file{s, path, logger(t)}
 }
 
-func (f file) Reopen(ctx context.Context) (storage.Store, error) { return sqlite.Open(ctx, f.path, f.log) }
+func (f file) Reopen(ctx context.Context) (storage.Store, error) {
+	return sqlite.Open(ctx, f.path, f.log)
+}
 
 func (f file) Query(ctx context.Context, query string) ([][]any, error) {
 	db, err := sql.Open("sqlite", f.path)

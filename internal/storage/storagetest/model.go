@@ -17,9 +17,9 @@ import (
 // day what was said last about it, and compare the answers. A seed is a history.
 var modelTests = []test{
 	{"random histories", func(e *env) {
-		seeds := uint64(24)
+		seeds := uint64(12)
 		if testing.Short() {
-			seeds = 6
+			seeds = 4
 		}
 		for seed := range seeds {
 			id := fmt.Sprintf("5b0c7c2e-0000-4000-8000-%012d", 100+seed)
