@@ -129,7 +129,7 @@ group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13;
 comment on view cost_hourly is 'Cost by hour in dollars, exact; what is only known by the day stands at the start of its UTC day.';
 
 create view usage_daily as
-select (u.bucket at time zone 'UTC')::date as day, s.organization, s.workspace_id, s.workspace, s.api_key_id, s.api_key,
+select (u.bucket at time zone 'UTC')::date as day, date_trunc('day', u.bucket, 'UTC') as bucket, s.organization, s.workspace_id, s.workspace, s.api_key_id, s.api_key,
     s.team, s.model, s.service_tier, s.context_window, s.inference_geo, s.speed, s.product,
     sum(u.uncached_input)::bigint as uncached_input_tokens,
     sum(u.cache_read_input)::bigint as cache_read_input_tokens,
@@ -149,7 +149,7 @@ from (
     select bucket, series, 0, 0, 0, 0, 0, 0, requests
     from request_day) u
 join stored_name s on s.id = u.series
-group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13;
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14;
 comment on view usage_daily is 'Tokens, web searches and requests by UTC day.';
 
 create view usage_hourly as

@@ -112,9 +112,9 @@ from series s
     left join workspace w on w.organization = s.organization and w.id = s.workspace_id
     left join api_key k on k.organization = s.organization and k.id = s.api_key_id;
 
--- Usage by UTC day (text, 2026-01-31).
+-- Usage by UTC day (text, 2026-01-31); bucket is its first instant, as in usage_hourly.
 create view usage_daily as
-select date(u.bucket, 'unixepoch') as day, n.organization, n.workspace_id, n.workspace, n.api_key_id, n.api_key, n.team, n.model, n.service_tier, n.context_window,
+select date(u.bucket, 'unixepoch') as day, strftime('%Y-%m-%dT00:00:00Z', u.bucket, 'unixepoch') as bucket, n.organization, n.workspace_id, n.workspace, n.api_key_id, n.api_key, n.team, n.model, n.service_tier, n.context_window,
     n.inference_geo, n.speed, n.product,
     sum(u.uncached_input) as uncached_input_tokens,
     sum(u.cache_read_input) as cache_read_input_tokens,
@@ -124,7 +124,7 @@ select date(u.bucket, 'unixepoch') as day, n.organization, n.workspace_id, n.wor
     sum(u.web_searches) as web_searches,
     sum(u.requests) as requests
 from stored_usage u join stored_name n on n.series = u.series
-group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13;
+group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14;
 
 -- Usage by the hour (text, 2026-01-31T15:00:00Z); what is only known by the day stands at its start.
 create view usage_hourly as
