@@ -106,7 +106,7 @@ type organizationer interface {
 func learn(ctx context.Context, client organizationer, name string, store storage.Store) (spend.Organization, error) {
 	org, err := client.Organization(ctx)
 	if err != nil {
-		return org, err
+		return org, keyAdvice(err)
 	}
 	if name != "" {
 		org.Name = name

@@ -92,7 +92,7 @@ func (d *doctor) organization(config OrganizationConfig) {
 	}
 	org, err := client.Organization(d.ctx)
 	if err != nil {
-		d.say(false, name, "key from "+config.AdminKey.Source()+": "+keyAdvice(err))
+		d.say(false, name, "key from "+config.AdminKey.Source()+": "+keyAdvice(err).Error())
 		return
 	}
 	d.say(true, name, fmt.Sprintf("key from %s accepted: %s (%s)", config.AdminKey.Source(), org.Name, org.ID))
@@ -180,20 +180,24 @@ func stamp(t time.Time) string {
 	return t.UTC().Format(time.RFC3339)
 }
 
-// keyAdvice says what to do about a key that is refused.
-func keyAdvice(err error) string {
+// whereKeys says where to get the right key.
+const whereKeys = "an admin of the organization makes an Admin API key in the Console under Settings, Admin keys"
+
+// keyAdvice says what to do about a key that cannot be read or is refused; other errors stay as they are.
+func keyAdvice(err error) error {
 	var e *adminapi.Error
-	if !errors.As(err, &e) {
-		return err.Error()
-	}
-	switch e.Kind {
-	case adminapi.KindAuthentication:
-		return err.Error() + " (the key is unknown, revoked or expired: make an Admin API key in the Console under Settings, Admin keys)"
-	case adminapi.KindPermission:
-		return err.Error() + " (this key is not an Admin API key, or the account is an individual one, which has no Admin API: " +
-			"an admin makes one in the Console under Settings, Admin keys)"
+	switch {
+	case !errors.As(err, &e):
+		if errors.Is(err, adminapi.ErrNoKey) {
+			return fmt.Errorf("%w (%s)", err, whereKeys)
+		}
+		return err
+	case e.Kind == adminapi.KindAuthentication:
+		return fmt.Errorf("%w (the key is unknown, revoked or expired: %s)", err, whereKeys)
+	case e.Kind == adminapi.KindPermission:
+		return fmt.Errorf("%w (this is no Admin API key, or the account is an individual one, which has no Admin API: %s)", err, whereKeys)
 	default:
-		return err.Error()
+		return err
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/anthropic-monitor/monitor/internal/collector"
 	"github.com/anthropic-monitor/monitor/internal/pricing"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
@@ -38,17 +39,30 @@ func (onceCmd) Run(a *app) error {
 		if err != nil {
 			return usageError{err}
 		}
-		rs, err := c.Once(a.ctx, time.Now())
-		if errors.Is(err, storage.ErrOwned) {
-			rs, err = onceByDaemon(a, client, store)
-		}
+		rs, err := collectOnce(a, c, client, store)
 		if err != nil {
-			return err
+			return keyAdvice(err)
 		}
 		runs = append(runs, rs...)
 	}
 	return printRuns(a, store, runs)
 }
+
+// collectOnce runs every job of an organization once, or has the daemon do it that works it.
+func collectOnce(a *app, c *collector.Collector, client organizationer, store storage.Store) ([]storage.Run, error) {
+	for {
+		runs, err := c.Once(a.ctx, time.Now())
+		if errors.Is(err, storage.ErrOwned) {
+			runs, err = onceByDaemon(a, client, store)
+		}
+		if !errors.Is(err, errDaemonGone) {
+			return runs, err
+		}
+	}
+}
+
+// errDaemonGone says that the daemon ended before it did what it was asked for.
+var errDaemonGone = errors.New("the daemon has ended")
 
 // onceByDaemon asks the daemon that works the organization to run every job now, and waits for it.
 func onceByDaemon(a *app, client organizationer, store storage.Store) ([]storage.Run, error) {
@@ -56,8 +70,20 @@ func onceByDaemon(a *app, client organizationer, store storage.Store) ([]storage
 	if err != nil {
 		return nil, err
 	}
+	before, err := store.Runs(a.ctx, org.ID, 1)
+	if err != nil {
+		return nil, err
+	}
 	asked := time.Now()
-	r, err := ask(a, store, storage.Request{Organization: org.ID, Kind: storage.RequestCollect, AskedAt: asked}, nil)
+	r, err := ask(a, store, storage.Request{Organization: org.ID, Kind: storage.RequestCollect, AskedAt: asked}, func() error {
+		owner, err := store.Own(a.ctx, org.ID)
+		if errors.Is(err, storage.ErrOwned) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		return errors.Join(errDaemonGone, owner.Release())
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +95,11 @@ func onceByDaemon(a *app, client organizationer, store storage.Store) ([]storage
 		return nil, err
 	}
 	var runs []storage.Run
-	for _, run := range all {
-		if !run.StartedAt.Before(asked.Truncate(time.Second)) {
-			runs = append([]storage.Run{run}, runs...)
+	for _, run := range all { // times may be stored by the second, in which a run before ended
+		if run.StartedAt.Before(asked.Truncate(time.Second)) || len(before) > 0 && run == before[0] {
+			break
 		}
+		runs = append([]storage.Run{run}, runs...)
 	}
 	return runs, nil
 }

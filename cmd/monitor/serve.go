@@ -257,6 +257,10 @@ func (g *generation) owning(ctx context.Context, organization string, owns bool)
 	was, known := g.owns[organization]
 	g.owns[organization] = owns
 	g.mu.Unlock()
+	if !owns && !known {
+		g.log.Info("another monitor works this organization; this one serves what is stored, and takes over when that one ends",
+			"organization_id", organization)
+	}
 	if was != owns || !known {
 		g.refresh(ctx, organization, time.Now())
 	}

@@ -55,6 +55,10 @@ const (
 	pageLimit   = 1 << 30
 )
 
+// ErrNoKey is wrapped by errors of requests that were not made because the credential could not be
+// had. The cause is beside it.
+var ErrNoKey = errors.New("admin key")
+
 // Options are what a client needs. Key is required.
 type Options struct {
 	// BaseURL is where the API is; empty means https://api.anthropic.com.
@@ -201,7 +205,7 @@ func retryable(err error) error {
 func (c *Client) attempt(ctx context.Context, k call, renew bool, do func(context.Context, ...option.RequestOption) error) error {
 	key, err := c.key(ctx, renew)
 	if err != nil {
-		return fmt.Errorf("admin key: %w", err)
+		return fmt.Errorf("%w: %w", ErrNoKey, err)
 	}
 	if key == "" {
 		return errors.New("the admin key is empty")

@@ -242,8 +242,8 @@ func (c *Collector) learnFailed(ctx context.Context, err error, last time.Durati
 }
 
 // keyRefused tells the operator what to do.
-const keyRefused = "the API refuses the admin key: put a valid Admin API key (Console, Settings, Admin keys) into the configuration; " +
-	"trying again every few minutes, stored data stays available"
+const keyRefused = "the API refuses the admin key: an Admin API key is needed, which an admin of the organization makes in the Console " +
+	"under Settings, Admin keys (individual accounts have none); trying again every few minutes, stored data stays available"
 
 // own takes the organization over.
 func (c *Collector) own(ctx context.Context, org spend.Organization) (*worker, error) {

@@ -146,7 +146,7 @@ func seldom() collector.Config {
 // 7th of the next, after which nothing changes any more.
 func TestLateAndRevised(t *testing.T) {
 	for name, o := range map[string]sim.Options{
-		"both generations":  {Seed: 8, Revise: true, Delay: 100 * time.Minute},
+		"both generations":  {Seed: 8, Revise: true, Delay: 100 * time.Minute, DiscountPermille: 33},
 		"analytics refused": {Seed: 9, Revise: true, Delay: 100 * time.Minute, Analytics: "refused"},
 		"older refused":     {Seed: 10, Revise: true, Delay: 100 * time.Minute, Legacy: "refused", Refresh: 4 * time.Hour},
 	} {

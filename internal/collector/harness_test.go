@@ -50,6 +50,7 @@ type world struct {
 	prices *pricing.Table
 	client *adminapi.Client
 	key    string
+	name   string
 	after  func(now time.Time)
 	id     string
 	logs   *logBuffer
@@ -92,7 +93,7 @@ func (w *world) newClient() {
 
 func (w *world) collector() *collector.Collector {
 	c, err := collector.New(collector.Options{
-		Client: w.client, Store: w.store, Prices: w.prices, Config: w.config,
+		Name: w.name, Client: w.client, Store: w.store, Prices: w.prices, Config: w.config,
 		Log: w.logger(),
 		After: func(_ context.Context, id string, now time.Time) {
 			require.Equal(w.t, w.id, id)

@@ -45,6 +45,26 @@ func TestOutage(t *testing.T) {
 	}
 }
 
+// TestStartsWithoutAPI starts while the API is away: the stored organization of that name goes on
+// being judged, and nothing is collected before the API has confirmed whose key it is.
+func TestStartsWithoutAPI(t *testing.T) {
+	bubble(t, sim.Options{Seed: 32}, func(w *world) {
+		w.name = "acme"
+		w.run(10 * time.Minute)
+		w.org.Faults().Arm(sim.Rule{Fault: sim.Down})
+		ticks := 0
+		w.after = func(time.Time) { ticks++ }
+		stop := w.begin()
+		time.Sleep(10 * time.Minute)
+		require.Greater(w.t, ticks, 3)
+		w.org.Faults().Disarm()
+		time.Sleep(10 * time.Minute)
+		stop()
+		w.requireAll(olderDims)
+		require.NotZero(w.t, w.logs.count("the API accepts the admin key"))
+	})
+}
+
 func TestMonthOfDowntime(t *testing.T) {
 	bubble(t, sim.Options{Seed: 21, Revise: true}, func(w *world) {
 		w.config.Usage = "*/5 * * * *"

@@ -231,11 +231,11 @@ func (t *tx) keys(n int, key func(i int) (bucket, series int64)) []any {
 // unnest is the SQL for the rows n of a statement whose first arguments are keys, followed by an
 // array for each column.
 func unnest(columns []string) string {
-	arrays := "$2::bigint[], $3::int[]"
-	for i := range columns {
-		arrays += fmt.Sprintf(", $%d::bigint[]", 6+i)
+	arrays, names := []string{"$2::bigint[]", "$3::int[]"}, []string{"bucket", "series"}
+	for i, c := range columns {
+		arrays, names = append(arrays, fmt.Sprintf("$%d::bigint[]", 6+i)), append(names, c)
 	}
-	return "unnest(" + arrays + ") n (" + strings.Join(append([]string{"bucket", "series"}, columns...), ", ") + ")"
+	return "unnest(" + strings.Join(arrays, ", ") + ") n (" + strings.Join(names, ", ") + ")"
 }
 
 // matched joins the rows n with those of the table f. Without the bounds the database would read

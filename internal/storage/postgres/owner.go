@@ -83,6 +83,29 @@ func (o *owner) remember(known []series) {
 	}
 }
 
+// Release gives the lock back and closes the connection.
+func (o *owner) Release() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.conn == nil {
+		return nil
+	}
+	// The server would release the lock by itself, but only some time after the connection closed.
+	ctx, cancel := context.WithTimeout(context.Background(), cancelTimeout)
+	defer cancel()
+	_, _ = o.conn.Exec(ctx, "select pg_advisory_unlock_all()")
+	o.close()
+	return nil
+}
+
+func (o *owner) close() {
+	closeConn(o.conn)
+	o.conn = nil
+	o.store.mu.Lock()
+	delete(o.store.owned, o)
+	o.store.mu.Unlock()
+}
+
 // writing runs a transaction on the owner's connection. When that breaks, the lock is gone with it,
 // and ownership is lost: whether the transaction was committed is then not known, but it was as a
 // whole or not at all.
@@ -132,29 +155,6 @@ func settling(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 }
 
-// Release gives the lock back and closes the connection.
-func (o *owner) Release() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.conn == nil {
-		return nil
-	}
-	// The server would release the lock by itself, but only some time after the connection closed.
-	ctx, cancel := context.WithTimeout(context.Background(), cancelTimeout)
-	defer cancel()
-	_, _ = o.conn.Exec(ctx, "select pg_advisory_unlock_all()")
-	o.close()
-	return nil
-}
-
-func (o *owner) close() {
-	closeConn(o.conn)
-	o.conn = nil
-	o.store.mu.Lock()
-	delete(o.store.owned, o)
-	o.store.mu.Unlock()
-}
-
 func (o *owner) ReplaceUsage(ctx context.Context, r storage.Reading, rows []spend.Usage) (c storage.Change, err error) {
 	err = o.writing(ctx, "replacing usage", func(t *tx) error {
 		c, err = storage.ReplaceUsage(ctx, t, r, rows)
@@ -187,14 +187,12 @@ func result(c storage.Change, err error) (storage.Change, error) {
 	return c, nil
 }
 
-func (o *owner) Bill(ctx context.Context, day time.Time, now time.Time) error {
+func (o *owner) Bill(ctx context.Context, day, now time.Time) error {
 	return o.writing(ctx, "billing", func(t *tx) error { return storage.Bill(ctx, t, day, now) })
 }
 
 func (o *owner) Confirm(ctx context.Context, f spend.Fact, w spend.Window, now time.Time) error {
-	return o.writing(ctx, "confirming", func(t *tx) error {
-		return storage.Confirm(ctx, t, f, w, now)
-	})
+	return o.writing(ctx, "confirming", func(t *tx) error { return storage.Confirm(ctx, t, f, w, now) })
 }
 
 func (o *owner) Reestimate(ctx context.Context, from time.Time, priceVersion string, estimate func(*spend.Usage)) error {
@@ -203,6 +201,16 @@ func (o *owner) Reestimate(ctx context.Context, from time.Time, priceVersion str
 			return err
 		}
 		return t.exec(ctx, "update organization set price_version = $2 where id = $1", t.organization, priceVersion)
+	})
+}
+
+func (o *owner) UpdateCounters(ctx context.Context, maxSeries int) error {
+	return o.writing(ctx, "updating counters", func(t *tx) error { return storage.UpdateCounters(ctx, t, maxSeries) })
+}
+
+func (o *owner) SetLive(ctx context.Context, now time.Time) error {
+	return o.writing(ctx, "going live", func(t *tx) error {
+		return t.exec(ctx, "update organization set live_at = $2 where id = $1 and live_at is null", t.organization, now)
 	})
 }
 
@@ -216,16 +224,6 @@ func (o *owner) SetWatermark(ctx context.Context, w storage.Watermark) error {
 				refused_at = excluded.refused_at, reason = excluded.reason`,
 			t.organization, string(w.Report), orNull(w.DataAt), orNull(w.ReadAt), orNull(w.RefusedAt), w.Reason)
 	})
-}
-
-func (o *owner) SetLive(ctx context.Context, now time.Time) error {
-	return o.writing(ctx, "going live", func(t *tx) error {
-		return t.exec(ctx, "update organization set live_at = $2 where id = $1 and live_at is null", t.organization, now)
-	})
-}
-
-func (o *owner) UpdateCounters(ctx context.Context, maxSeries int) error {
-	return o.writing(ctx, "updating counters", func(t *tx) error { return storage.UpdateCounters(ctx, t, maxSeries) })
 }
 
 func (o *owner) Prune(ctx context.Context, k storage.Keep) (int64, error) {
@@ -242,4 +240,14 @@ func (o *owner) Prune(ctx context.Context, k storage.Keep) (int64, error) {
 		return 0, err
 	}
 	return removed, nil
+}
+
+// pruneRuns removes runs that started before the time, but the newest and the newest success of
+// each job.
+func (t *tx) pruneRuns(ctx context.Context, before time.Time) (int64, error) {
+	tag, err := t.Exec(ctx, `
+		delete from run
+		where organization = $1 and started_at < $2 and id not in (`+newestRuns+`)`,
+		t.organization, before)
+	return tag.RowsAffected(), err
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
@@ -58,16 +59,6 @@ func (o *owner) SaveRun(ctx context.Context, r storage.Run) error {
 			values ($1, $2, $3, $4, $5, $6, $7, $8)`,
 			t.organization, r.Job, r.StartedAt, r.EndedAt, r.Outcome, r.Rows, r.Requests, r.Error)
 	})
-}
-
-// pruneRuns removes runs that started before the time, but the newest and the newest success of
-// each job.
-func (t *tx) pruneRuns(ctx context.Context, before time.Time) (int64, error) {
-	tag, err := t.Exec(ctx, `
-		delete from run
-		where organization = $1 and started_at < $2 and id not in (`+newestRuns+`)`,
-		t.organization, before)
-	return tag.RowsAffected(), err
 }
 
 // Ask leaves a request.
@@ -127,5 +118,86 @@ func (o *owner) FinishRequest(ctx context.Context, id int64, now time.Time, prob
 			return err
 		}
 		return t.exec(ctx, "update request set done_at = $2, problem = $3 where id = $1", id, now, problem)
+	})
+}
+
+// ClaudeCode lists the Claude Code rows of the days in the window, by day and actor.
+func (s *Store) ClaudeCode(ctx context.Context, organization string, w spend.Window) ([]spend.ClaudeCode, error) {
+	type place struct {
+		day      int64
+		position int
+	}
+	all := []spend.ClaudeCode{}
+	err := s.onOrganization(ctx, "reading Claude Code", organization, func(t *tx) error {
+		var day time.Time
+		var position int
+		var m spend.ClaudeCodeModel
+		models := map[place][]spend.ClaudeCodeModel{}
+		rows, _ := t.Query(ctx, `
+			select day, position, model, input, output, cache_read, cache_creation, cost
+			from claude_code_model
+			where organization = $1 and day >= $2 and day < $3
+			order by day, position, ordinal`, t.organization, w.Start, w.End)
+		to := []any{&day, &position, &m.Model, &m.Input, &m.Output, &m.CacheRead, &m.CacheCreation, &m.Cost}
+		_, err := pgx.ForEachRow(rows, to, func() error {
+			p := place{day.Unix(), position}
+			models[p] = append(models[p], m)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		rows, _ = t.Query(ctx, `
+			select day, position, actor_type, actor, customer_type, subscription_type, terminal_type, sessions,
+				lines_added, lines_removed, commits, pull_requests, tools_accepted, tools_rejected
+			from claude_code
+			where organization = $1 and day >= $2 and day < $3
+			order by day, actor_type collate "C", actor collate "C", position`, t.organization, w.Start, w.End)
+		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (spend.ClaudeCode, error) {
+			var c spend.ClaudeCode
+			err := row.Scan(&c.Day, &position, &c.ActorType, &c.Actor, &c.CustomerType, &c.SubscriptionType,
+				&c.TerminalType, &c.Sessions, &c.LinesAdded, &c.LinesRemoved, &c.Commits, &c.PullRequests,
+				&c.ToolsAccepted, &c.ToolsRejected)
+			c.Models = models[place{c.Day.Unix(), position}]
+			return c, err
+		})
+		return err
+	})
+	return all, err
+}
+
+func (o *owner) ReplaceClaudeCode(ctx context.Context, day time.Time, rows []spend.ClaudeCode) error {
+	if err := storage.CheckClaudeCode(day, rows); err != nil {
+		return err
+	}
+	return o.writing(ctx, "replacing Claude Code", func(t *tx) error {
+		for _, table := range []string{"claude_code_model", "claude_code"} {
+			if err := t.exec(ctx, "delete from "+table+" where organization = $1 and day = $2", t.organization, day); err != nil {
+				return err
+			}
+		}
+		var models [][]any
+		_, err := t.CopyFrom(ctx, pgx.Identifier{"claude_code"}, []string{
+			"organization", "day", "position", "actor_type", "actor", "customer_type", "subscription_type", "terminal_type",
+			"sessions", "lines_added", "lines_removed", "commits", "pull_requests", "tools_accepted", "tools_rejected",
+		}, pgx.CopyFromSlice(len(rows), func(i int) ([]any, error) {
+			c := &rows[i]
+			for n, m := range c.Models {
+				models = append(models, []any{
+					t.organization, day, i, n, m.Model, m.Input, m.Output, m.CacheRead, m.CacheCreation, int64(m.Cost),
+				})
+			}
+			return []any{
+				t.organization, day, i, c.ActorType, c.Actor, c.CustomerType, c.SubscriptionType, c.TerminalType,
+				c.Sessions, c.LinesAdded, c.LinesRemoved, c.Commits, c.PullRequests, c.ToolsAccepted, c.ToolsRejected,
+			}, nil
+		}))
+		if err != nil {
+			return err
+		}
+		_, err = t.CopyFrom(ctx, pgx.Identifier{"claude_code_model"}, []string{
+			"organization", "day", "position", "ordinal", "model", "input", "output", "cache_read", "cache_creation", "cost",
+		}, pgx.CopyFromRows(models))
+		return err
 	})
 }
