@@ -236,7 +236,8 @@ func (w *worker) wait(ctx context.Context, until time.Time) error {
 		if !sleep(ctx, min(left, requestPoll)) {
 			return ctx.Err()
 		}
-		if _, fresh := w.newRequests(ctx); fresh {
+		// What asks for every job may have been seen by the repair before, which does not do it.
+		if _, fresh := w.newRequests(ctx); fresh || len(w.collectRequests(ctx)) > 0 {
 			return nil
 		}
 	}
