@@ -31,10 +31,9 @@ check: ## everything that a change must pass: tests and checks
 	.ci/run
 
 .PHONY: test
-test: ## run all tests, in UTC and in another time zone
+test: ## run all tests
 	scripts/test-deps
-	TZ=UTC go test ./...
-	TZ=$(ZONE) go test -count=1 -short ./...
+	TZ=$(ZONE) go test ./...
 
 .PHONY: race
 race: ## run the short tests with the race detector

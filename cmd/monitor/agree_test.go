@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +29,30 @@ func (f figures) add(n int64, about ...any) {
 	if n != 0 {
 		f[strings.TrimSuffix(fmt.Sprintln(about...), "\n")] += n
 	}
+}
+
+// requireSame compares figures and, where they differ, shows the first that do.
+func requireSame(t *testing.T, want, got figures, what string) {
+	t.Helper()
+	require.NotEmpty(t, want, what)
+	require.Empty(t, difference(want, got), what)
+}
+
+// difference shows the first figures that differ; empty if none do.
+func difference(want, got figures) string {
+	all := maps.Clone(want)
+	maps.Copy(all, got)
+	var differ []string
+	for _, about := range slices.Sorted(maps.Keys(all)) {
+		if want[about] != got[about] {
+			differ = append(differ, fmt.Sprintf("%s: want %d, got %d", about, want[about], got[about]))
+		}
+	}
+	if len(differ) == 0 {
+		return ""
+	}
+	shown := strings.Join(differ[:min(len(differ), 20)], "\n")
+	return fmt.Sprintf("%d of %d figures differ:\n%s\n", len(differ), len(all), shown)
 }
 
 // TestEverythingAgrees collects an organization and compares, to the last digit, what the HTTP API,
@@ -50,8 +76,8 @@ func TestEverythingAgrees(t *testing.T) {
 				w.monitor("once")
 				stop := w.serve()
 				a := agreement{w, now}
-				a.usage(reports == "analytics")
-				a.bill(reports == "analytics")
+				a.usage(spend.Window{Start: spend.Hour.Floor(now.AddDate(0, 0, -5)), End: spend.Hour.Floor(now.Add(-3 * time.Hour))}, reports == "analytics")
+				a.bill(spend.Window{Start: spend.Day.Floor(now.AddDate(0, 0, -12)), End: spend.Day.Floor(now.AddDate(0, 0, -3))}, reports == "analytics")
 				a.lastMonth(reports == "analytics")
 				a.commandLine()
 				stop()
@@ -105,9 +131,9 @@ var countNames = []string{
 	"output_tokens", "web_searches", "requests",
 }
 
-// usage compares five days of hours by workspace, model, key and tier.
-func (a agreement) usage(requests bool) {
-	window := spend.Window{Start: spend.Hour.Floor(a.now.AddDate(0, 0, -5)), End: spend.Hour.Floor(a.now.Add(-3 * time.Hour))}
+// usage compares hours by workspace, model, key and tier.
+func (a agreement) usage(window spend.Window, requests bool) {
+	a.t.Helper()
 	names := countNames
 	if !requests {
 		names = names[:6]
@@ -122,7 +148,6 @@ func (a agreement) usage(requests bool) {
 			}
 		}
 	}
-	require.NotEmpty(a.t, want)
 	got := figures{}
 	for _, r := range a.ask("/api/v1/usage", window, "step=hour&by=workspace,model,api_key,service_tier").Data {
 		start, err := time.Parse(time.RFC3339, r["start"].(string))
@@ -131,7 +156,7 @@ func (a agreement) usage(requests bool) {
 			got.add(a.count(r[name]), start.Unix(), r["workspace_id"], r["model"], r["api_key_id"], r["service_tier"], name)
 		}
 	}
-	require.Equal(a.t, want, got, "usage: the API and the simulator's ledger")
+	requireSame(a.t, want, got, "usage: the API and the simulator's ledger")
 
 	// The view has every dimension of the report.
 	got = figures{}
@@ -148,12 +173,12 @@ func (a agreement) usage(requests bool) {
 			}
 		}
 	})
-	require.Equal(a.t, want2, got, "usage: the view usage_hourly and the simulator's ledger")
+	requireSame(a.t, want2, got, "usage: the view usage_hourly and the simulator's ledger")
 }
 
 // bill compares billed cost: by workspace, model and day, and where analytics tells it by key, tier and hour.
-func (a agreement) bill(analytics bool) {
-	window := spend.Window{Start: spend.Day.Floor(a.now.AddDate(0, 0, -12)), End: spend.Day.Floor(a.now.AddDate(0, 0, -3))}
+func (a agreement) bill(window spend.Window, analytics bool) {
+	a.t.Helper()
 	cells := a.org.TrueBill(window.Start, window.End)
 	if analytics {
 		cells = a.org.TrueHourBill(window.Start, window.End)
@@ -166,15 +191,13 @@ func (a agreement) bill(analytics bool) {
 		days.add(amount, spend.Day.Floor(c.Start).Format(time.DateOnly), c.WorkspaceID, c.Model)
 		hours.add(amount, c.Start.Unix(), c.WorkspaceID, c.APIKeyID, c.Model, c.ServiceTier)
 	}
-	require.NotEmpty(a.t, days)
-
 	got := figures{}
 	x := a.ask("/api/v1/costs", window, "step=day&by=workspace,model")
 	for _, r := range x.Data {
 		got.add(a.money(r["cost_usd"]), r["start"].(string)[:10], r["workspace_id"], r["model"])
 		require.Equal(a.t, "billed", r["basis"], "%v", r)
 	}
-	require.Equal(a.t, days, got, "cost: the API and the simulator's ledger")
+	requireSame(a.t, days, got, "cost: the API and the simulator's ledger")
 	require.Equal(a.t, total, a.money(x.Total["cost_usd"]))
 
 	got = figures{}
@@ -192,7 +215,7 @@ func (a agreement) bill(analytics bool) {
 			viewTotal += nano
 		}
 	})
-	require.Equal(a.t, days, got, "cost: the view cost_daily and the simulator's ledger")
+	requireSame(a.t, days, got, "cost: the view cost_daily and the simulator's ledger")
 	require.Equal(a.t, total, viewTotal)
 
 	byKey := a.ask("/api/v1/costs", window, "step=hour&by=workspace,api_key,model,service_tier")
@@ -206,7 +229,7 @@ func (a agreement) bill(analytics bool) {
 		require.NoError(a.t, err)
 		got.add(a.money(r["cost_usd"]), start.Unix(), r["workspace_id"], r["api_key_id"], r["model"], r["service_tier"])
 	}
-	require.Equal(a.t, hours, got, "cost by key, tier and hour: the API and the simulator's ledger")
+	requireSame(a.t, hours, got, "cost by key, tier and hour: the API and the simulator's ledger")
 }
 
 // lastMonth compares the gauges of /metrics, all of them billed.
@@ -232,7 +255,7 @@ func (a agreement) lastMonth(analytics bool) {
 			require.Equal(a.t, "billed", labels.basis)
 		}
 	}
-	require.Equal(a.t, want, got, "cost of last month: /metrics and the simulator's ledger")
+	requireSame(a.t, want, got, "cost of last month: /metrics and the simulator's ledger")
 
 	var keys, models float64
 	for labels, value := range a.metric("anthropic_api_key_cost_usd") {

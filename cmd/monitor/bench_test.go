@@ -58,13 +58,16 @@ func BenchmarkStartToFirstScrape(b *testing.B) {
 }
 
 // BenchmarkIdleMemory measures the resident memory of the real program with some two thousand
-// series of an organization in which nothing happens, after two ticks; the history is collected
-// beforehand.
+// series of an organization that has ceased to use anything, after three ticks; its history is
+// collected beforehand.
 func BenchmarkIdleMemory(b *testing.B) {
 	program := build(b)
 	for b.Loop() {
 		now := time.Now()
-		org := sim.New(sim.Options{Seed: 1, Scale: 170, Now: func() time.Time { return now }, Start: now.AddDate(0, 0, -12)})
+		org := sim.New(sim.Options{Seed: 1, Scale: 130, Now: func() time.Time { return now }, Start: now.AddDate(0, 0, -12)})
+		now = now.Add(-6 * time.Hour)
+		switchOff(b, org)
+		now = now.Add(6 * time.Hour)
 		server := httptest.NewServer(org.Handler())
 		address := benchAddress(b)
 		config := benchConfig(b, server.URL, address, "sqlite", "backfill: 10d\n")
@@ -73,7 +76,7 @@ func BenchmarkIdleMemory(b *testing.B) {
 
 		p := start(b, program, config.environ, "--config", config.file, "run")
 		p.until(address, "/metrics", hasCost)
-		first := p.memory("VmRSS")
+		first, firstPeak := p.memory("VmRSS"), p.memory("VmHWM")
 		ticks := regexp.MustCompile(`(?m)^anthropic_monitor_job_runs_total\{.*job="usage".* ([0-9]+)$`)
 		p.until(address, "/metrics", func(body []byte) bool {
 			m := ticks.FindSubmatch(body)
@@ -89,10 +92,33 @@ func BenchmarkIdleMemory(b *testing.B) {
 		b.ReportMetric(float64(series), "series")
 		b.ReportMetric(p.memory("VmRSS"), "MB-resident")
 		b.ReportMetric(p.memory("VmHWM"), "MB-peak")
-		b.Logf("%d series: %.1f MB resident after the start, %.1f MB after three ticks, at most %.1f MB; %d requests",
-			series, first, p.memory("VmRSS"), p.memory("VmHWM"), requestsOf(org)-before)
+		b.Logf("%d series: %.1f MB resident (peak %.1f MB) after the first tick, %.1f MB (peak %.1f MB) after three; %d requests",
+			series, first, firstPeak, p.memory("VmRSS"), p.memory("VmHWM"), requestsOf(org)-before)
 		p.stop()
 		server.Close()
+	}
+}
+
+// switchOff ends the use of all keys with the running hour.
+func switchOff(b *testing.B, org *sim.Org) {
+	ask := func(method, path, body string, into any) {
+		r, err := http.NewRequestWithContext(b.Context(), method, "http://sim.test/v1/organizations/api_keys"+path, strings.NewReader(body))
+		require.NoError(b, err)
+		r.Header.Set("X-Api-Key", sim.AdminKey)
+		r.Header.Set("Anthropic-Version", "2023-06-01")
+		answer, err := org.Client().Do(r)
+		require.NoError(b, err)
+		defer answer.Body.Close()
+		require.Equal(b, http.StatusOK, answer.StatusCode)
+		require.NoError(b, json.NewDecoder(answer.Body).Decode(into))
+	}
+	var list struct {
+		Data []struct{ ID string }
+	}
+	ask(http.MethodGet, "?limit=1000", "", &list)
+	require.NotEmpty(b, list.Data)
+	for _, k := range list.Data {
+		ask(http.MethodPost, "/"+k.ID, `{"status": "inactive"}`, new(any))
 	}
 }
 

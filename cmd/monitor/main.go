@@ -47,7 +47,7 @@ func exitCode(err error) int {
 // cli is the command line; each command is a field, its work the Run method of the field's type,
 // in the file named like the command.
 type cli struct {
-	Config    []string `short:"c" placeholder:"FILE" help:"Configuration file (default: $MONITOR_CONFIG, else ./monitor.yaml where it exists, else none is needed)."`
+	Config    []string `short:"c" sep:"none" placeholder:"FILE" help:"Configuration file (default: $MONITOR_CONFIG, else ./monitor.yaml where it exists, else none is needed)."`
 	LogLevel  string   `enum:"debug,info,warn,error" default:"info" help:"Least level to log: ${enum}."`
 	LogFormat string   `enum:"text,json" default:"text" help:"Log format: ${enum}."`
 
