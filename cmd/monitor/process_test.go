@@ -1,11 +1,13 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,7 +23,14 @@ import (
 // TestMain runs the tests or, where the test binary is called by the name of the program, the
 // program.
 func TestMain(m *testing.M) {
-	testscript.Main(tests(func() int { return pgtest.Run(m) }), map[string]func(){"monitor": program})
+	testscript.Main(tests(func() int {
+		flag.Parse()
+		// Most tests wait for programs: more of them may run at a time than there are processors.
+		if err := flag.Set("test.parallel", strconv.Itoa(4*runtime.GOMAXPROCS(0))); err != nil {
+			panic(err)
+		}
+		return pgtest.Run(m)
+	}), map[string]func(){"monitor": program})
 }
 
 type tests func() int

@@ -54,11 +54,12 @@ func TestPrometheus(t *testing.T) {
 	}
 	require.Equal(t, int64(used), tokens())
 	w.org.Faults().Arm(sim.Rule{Fault: sim.Vanish, Path: "/usage_report/messages", From: now.Add(-time.Hour), To: now})
+	since := time.Now()
 	once := w.start("once") // has the daemon do it
 	require.Zero(t, once.wait(), "%s\n%s", once.log, daemon.log)
 	fewer := tokens()
 	require.Less(t, fewer, int64(used), "the revision")
-	w.refreshed(daemon)
+	p.refreshed(daemon, since)
 	p.shows(daemon, `sum(anthropic_tokens_total{token_type="output"})`, used)
 	daemon.kill()
 
@@ -68,34 +69,22 @@ func TestPrometheus(t *testing.T) {
 	require.Positive(t, removed, "rows pruned")
 	release()
 
+	since = time.Now()
 	daemon = w.daemon()
 	require.Equal(t, fewer, tokens(), "pruning changes no sum")
-	w.refreshed(daemon)
+	p.refreshed(daemon, since)
 	p.shows(daemon, `sum(anthropic_tokens_total{token_type="output"})`, used)
 	daemon.stop()
 	p.shows(daemon, `up{job="monitor"}`, 0)
 
 	w.org.Faults().Disarm()
+	since = time.Now()
 	daemon = w.daemon()
 	w.eventually(func() bool { return tokens() == int64(used) }, daemon.log, "the hour does not come back")
-	w.refreshed(daemon)
+	p.refreshed(daemon, since)
 	p.shows(daemon, `sum(anthropic_tokens_total{token_type="output"})`, used)
 	p.shows(daemon, `up{job="monitor"}`, 1)
 	p.neverFalls()
-}
-
-// refreshed waits until the metrics have been brought up to date once more.
-func (w *world) refreshed(daemon *running) {
-	w.t.Helper()
-	asked := float64(time.Now().Unix())
-	w.eventually(func() bool {
-		for _, s := range w.scrape() {
-			if s.name == "anthropic_monitor_snapshot_timestamp_seconds" {
-				return s.value >= asked
-			}
-		}
-		return false
-	}, daemon.log, "the metrics are not brought up to date")
 }
 
 // tool finds a program of Prometheus.
@@ -196,6 +185,21 @@ func (p *prometheusServer) query(text string) (all []series) {
 		all = append(all, s)
 	}
 	return all
+}
+
+// refreshed waits until Prometheus has metrics of this daemon that were brought up to date since.
+func (p *prometheusServer) refreshed(daemon *running, since time.Time) {
+	p.t.Helper()
+	p.eventually(func() bool {
+		got := p.query(`process_start_time_seconds{job="monitor"} * on (instance) (anthropic_monitor_snapshot_timestamp_seconds >= bool ` +
+			strconv.FormatInt(since.Unix(), 10) + `)`)
+		for _, s := range p.scrape() {
+			if s.name == "process_start_time_seconds" {
+				return len(got) == 1 && got[0].values[0] == s.value
+			}
+		}
+		return false
+	}, daemon.log, "Prometheus does not get metrics that are up to date")
 }
 
 // shows waits until a query gives one series of the value.
