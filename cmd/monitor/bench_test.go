@@ -122,11 +122,11 @@ func switchOff(b *testing.B, org *sim.Org) {
 	}
 }
 
-// BenchmarkLargeBackfill has `monitor once` collect some days (MONITOR_BENCH_DAYS, default 3; the
+// BenchmarkLargeBackfill has `monitor once` collect some days (MONITOR_BENCH_DAYS, default 1; the
 // product's default is 90) of an organization with a thousand keys that use eight models every hour,
 // in a process of its own without a request budget, and measures that process.
 func BenchmarkLargeBackfill(b *testing.B) {
-	days := 3
+	days := 1
 	if text := os.Getenv(benchDaysVariable); text != "" {
 		var err error
 		days, err = strconv.Atoi(text)

@@ -90,10 +90,10 @@ type running struct {
 	tether io.Closer
 }
 
-// start starts the program on the world's configuration; it is killed when the test ends. Further
-// environment variables are NAME=value.
+// start starts the program on the world's configuration; it is killed when the test ends.
 func (w *world) start(args ...string) *running { return w.startWith(nil, args...) }
 
+// startWith starts the program as start does, as prepare changes it.
 func (w *world) startWith(prepare func(*exec.Cmd), args ...string) *running {
 	w.t.Helper()
 	binary, err := os.Executable()
@@ -102,7 +102,12 @@ func (w *world) startWith(prepare func(*exec.Cmd), args ...string) *running {
 	r.cmd = exec.Command(binary)
 	r.cmd.Args = append([]string{"monitor", "--config", w.config}, args...)
 	r.cmd.Dir = w.dir
-	r.cmd.Env = []string{tetheredVariable + "=1", "PATH=" + os.Getenv("PATH"), "TMPDIR=" + os.TempDir(), "GOCOVERDIR=" + os.Getenv("GOCOVERDIR")}
+	r.cmd.Env = []string{tetheredVariable + "=1"}
+	for _, name := range []string{"PATH", "TMPDIR", "TZ", "GOCOVERDIR", "GORACE"} {
+		if value, ok := os.LookupEnv(name); ok {
+			r.cmd.Env = append(r.cmd.Env, name+"="+value)
+		}
+	}
 	for name, value := range w.environ {
 		r.cmd.Env = append(r.cmd.Env, name+"="+value)
 	}

@@ -59,7 +59,7 @@ func setUpScript(t *testing.T, env *testscript.Env) error {
 	for name, value := range map[string]string{
 		"API": server.URL, "LISTEN": listen, "HOME": env.WorkDir,
 		"ADMIN_KEY": secretKey, "WORKSPACE_KEY": sim.WorkspaceKey,
-		"YESTERDAY": now.AddDate(0, 0, -1).Format(time.DateOnly), "TODAY": now.Format(time.DateOnly),
+		"TZ": os.Getenv("TZ"), "YESTERDAY": now.AddDate(0, 0, -1).Format(time.DateOnly), "TODAY": now.Format(time.DateOnly),
 	} {
 		env.Setenv(name, value)
 	}
