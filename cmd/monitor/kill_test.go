@@ -125,10 +125,6 @@ func (a agreement) counters(live time.Time) {
 	}, printed{func() string { return difference(want, got) }}, "counters of tokens and the simulator's ledger")
 }
 
-type printed struct{ text func() string }
-
-func (p printed) String() string { return p.text() }
-
 // sample is a line of /metrics.
 type sample struct {
 	name    string

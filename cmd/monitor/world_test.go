@@ -160,11 +160,21 @@ func (w *world) ready(log fmt.Stringer) {
 	}, log, "the daemon does not become ready")
 }
 
-// eventually waits until the condition holds.
+// eventually waits until the condition holds. Unlike require.Eventually it asks in the test's own
+// goroutine, so that a condition may fail the test and leave what it saw.
 func (w *world) eventually(condition func() bool, log fmt.Stringer, otherwise string) {
 	w.t.Helper()
-	require.Eventually(w.t, condition, time.Minute, 50*time.Millisecond, "%s\n%s", otherwise, log)
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(time.Minute); !condition(); <-ticker.C {
+		require.True(w.t, time.Now().Before(deadline), printed{func() string { return otherwise + "\n" + log.String() }})
+	}
 }
+
+// printed is a text that is made when it is needed.
+type printed struct{ text func() string }
+
+func (p printed) String() string { return p.text() }
 
 // get asks the daemon; status 0 is no answer, or not all of it.
 func (w *world) get(path string) (status int, body []byte) {
