@@ -20,8 +20,8 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/pgtest"
 )
 
-// TestMain runs the tests or, where the test binary is called by the name of the program, the
-// program.
+// TestMain runs the tests or, where the test binary is called by the name of one of the programs,
+// that program.
 func TestMain(m *testing.M) {
 	testscript.Main(tests(func() int {
 		flag.Parse()
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		return pgtest.Run(m)
-	}), map[string]func(){"monitor": program})
+	}), map[string]func(){"monitor": program, "tethered": tethered})
 }
 
 type tests func() int
@@ -55,6 +55,20 @@ func program() {
 		limitFiles(size)
 	}
 	os.Exit(process(unlimited()))
+}
+
+// tethered runs another program, which ends with the tests however they end.
+func tethered() {
+	cmd := exec.Command(os.Args[1], os.Args[2:]...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Start(); err != nil {
+		panic(err)
+	}
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		_ = cmd.Process.Kill()
+	}()
+	_ = cmd.Wait()
 }
 
 // limitFiles is a disk that is full: files cannot grow beyond the size. SIGUSR1 makes room.

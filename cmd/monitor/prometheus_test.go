@@ -128,12 +128,19 @@ scrape_configs:
 	require.NoError(w.t, err, "promtool check config: %s", out)
 
 	p := &prometheusServer{world: w, address: freeAddress(w.t), log: &lockedBuffer{}}
-	cmd := exec.Command(tool(w.t, "prometheus"), "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+p.address, "--log.level=warn")
+	binary, err := os.Executable()
+	require.NoError(w.t, err)
+	cmd := exec.Command(binary)
+	cmd.Args = []string{
+		"tethered", tool(w.t, "prometheus"), "--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"),
+		"--web.listen-address=" + p.address, "--log.level=warn",
+	}
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, p.log, p.log
+	tether, err := cmd.StdinPipe()
+	require.NoError(w.t, err)
 	require.NoError(w.t, cmd.Start())
 	w.t.Cleanup(func() {
-		_ = cmd.Process.Kill() // its data is not needed any more
+		_ = tether.Close() // it is killed: its data is not needed any more
 		_ = cmd.Wait()
 	})
 	w.eventually(func() bool {
