@@ -285,9 +285,14 @@ type Request struct {
 type Keep struct{ Minute, Hour time.Time }
 
 // Query asks for sums.
+//
+// By the minute the answer is what was read by the minute and is still kept, whether or not it rules
+// its hour: tokens without request counts, and their estimated cost. Minutes are for short windows
+// and peaks; hours of which no minutes were read have no rows, and what settled figures say of an
+// hour may differ from the sum of its minutes.
 type Query struct {
 	Window spend.Window // widened to whole buckets of the step (hours, for a total)
-	Step   spend.Grain  // Hour or Day; 0 is one sum over the whole window
+	Step   spend.Grain  // Minute, Hour or Day; 0 is one sum over the whole window
 	By     []spend.Dimension
 	Where  []Match
 }

@@ -33,7 +33,11 @@ func SumUsage(ctx context.Context, organizations []OrganizationTx, q Query) (Usa
 	}
 	g := merger{query: q, window: w, rows: map[rowKey]*total{}}
 	for _, f := range fs {
-		if err := g.add(ctx, f.OrganizationTx, UsageParts(w, f.usage, f.requests)); err != nil {
+		parts := UsageParts(w, f.usage, f.requests)
+		if q.Step == spend.Minute {
+			parts = []Part{{Table: UsageMinute, Figures: CountFigures, Window: w}}
+		}
+		if err := g.add(ctx, f.OrganizationTx, parts); err != nil {
 			return UsageResult{}, err
 		}
 	}
@@ -48,7 +52,11 @@ func SumCosts(ctx context.Context, organizations []OrganizationTx, q Query) (Cos
 	}
 	g := merger{query: q, window: w, rows: map[rowKey]*total{}}
 	for _, f := range fs {
-		if err := g.add(ctx, f.OrganizationTx, CostParts(w, f.usage, f.cost, q.Step, q.split())); err != nil {
+		parts := CostParts(w, f.usage, f.cost, q.Step, q.split())
+		if q.Step == spend.Minute {
+			parts = []Part{{Table: UsageMinute, Figures: EstimateFigures, Window: w, Basis: spend.Estimated}}
+		}
+		if err := g.add(ctx, f.OrganizationTx, parts); err != nil {
 			return CostResult{}, err
 		}
 	}
@@ -60,9 +68,12 @@ func open(ctx context.Context, organizations []OrganizationTx, q Query, needed .
 	if err := q.check(); err != nil {
 		return spend.Window{}, nil, err
 	}
-	w := q.Window.Align(max(q.Step, spend.Hour))
+	w := q.Window.Align(cmp.Or(q.Step, spend.Hour))
 	if q.Window.Empty() {
 		return w, nil, nil
+	}
+	if q.Step == spend.Minute {
+		needed = nil // minutes count here whoever rules their hour
 	}
 	var fs []facts
 	out := w
@@ -88,8 +99,8 @@ func open(ctx context.Context, organizations []OrganizationTx, q Query, needed .
 }
 
 func (q Query) check() error {
-	if q.Step != 0 && q.Step != spend.Hour && q.Step != spend.Day {
-		return fmt.Errorf("query by the %s: a step is an hour or a day", q.Step)
+	if q.Step != 0 && q.Step != spend.Minute && q.Step != spend.Hour && q.Step != spend.Day {
+		return fmt.Errorf("query by the %s: a step is a minute, an hour or a day", q.Step)
 	}
 	dims := slices.Clone(q.By)
 	for _, m := range q.Where {

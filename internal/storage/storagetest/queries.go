@@ -1,7 +1,10 @@
 package storagetest
 
 import (
+	"fmt"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -54,6 +57,28 @@ var queryTests = []test{
 		require.Equal(e, []string{"10 00:00 1h estimated 33"}, e.showCosts(where(query(w, 0), spend.ByCostType, "tokens")))
 		require.Equal(e, []string{"10 00:00 1h estimated 3"}, e.showCosts(where(query(w, 0), spend.ByTokenType, "uncached_input")))
 	}},
+	{"by the minute are of minutes, whoever rules their hour", func(e *env) {
+		e.usage(minutes("10 05:00/10 07:00"), used("10 05:10", "apikey_a", 1), used("10 05:30", "apikey_a", 2), used("10 06:00", "apikey_b", 4))
+		e.usage(hours("10 05:00/10 06:00"), used("10 05:00", "apikey_a", 100))
+		e.requests(reading(spend.ReportAnalyticsUsage, spend.Hour, "10 05:00/10 06:00"), with(used("10 05:00", "apikey_a", 0), func(u *spend.Usage) { u.Requests = 5 }))
+		e.costs(billHours("10 05:00/10 06:00"), charged("10 05:00", "output", micro(7)))
+		q := query("10 05:10/10 06:01", spend.Minute, spend.ByAPIKey)
+		q.Window.Start = q.Window.Start.Add(time.Second)
+		got, err := e.store.Usage(e.Context(), q)
+		require.NoError(e, err)
+		require.Equal(e, span("10 05:10/10 06:01"), got.Window, "whole minutes")
+		minute := func(when, key string, tokens int64) string {
+			return place(at(when), at(when).Add(time.Minute), spend.Dims{APIKeyID: key}) + fmt.Sprintf(" %d", tokens)
+		}
+		require.Equal(e, []string{minute("10 05:10", "apikey_a", 3), minute("10 05:30", "apikey_a", 6), minute("10 06:00", "apikey_b", 12)}, e.showUsage(q))
+		require.Equal(e, []string{minute("10 05:30", "apikey_a", 6)}, e.showUsage(where(query("10 05:11/10 07:00", spend.Minute, spend.ByAPIKey), spend.ByAPIKey, "apikey_a")))
+		require.Equal(e, []string{
+			strings.TrimSuffix(minute("10 05:10", "apikey_a", 0), "0") + "estimated 33", strings.TrimSuffix(minute("10 05:30", "apikey_a", 0), "0") + "estimated 66",
+		}, e.showCosts(query("10 05:00/10 06:00", spend.Minute, spend.ByAPIKey)))
+		require.Empty(e, e.showUsage(query("10 03:00/10 05:00", spend.Minute)))
+		_, err = e.store.Usage(e.Context(), query("10 05:00/10 06:00", 7200))
+		require.ErrorContains(e, err, "a step is a minute, an hour or a day")
+	}},
 	{"join filters", func(e *env) {
 		e.usage(hours("10 00:00/10 01:00"), used("10 00:00", "apikey_a", 1), used("10 00:00", "apikey_b", 10), used("10 00:00", "apikey_c", 100))
 		q := where(where(query("10 00:00/10 01:00", 0, spend.ByAPIKey), spend.ByAPIKey, "apikey_a", "apikey_b"), spend.ByAPIKey, "apikey_b", "apikey_c")
@@ -103,7 +128,7 @@ var queryTests = []test{
 	}},
 	{"that make no sense are refused", func(e *env) {
 		for _, q := range []storage.Query{
-			query("10 00:00/11 00:00", spend.Minute), query("10 00:00/11 00:00", 7), query("10 00:00/11 00:00", 0, "colour"),
+			query("10 00:00/11 00:00", 7200), query("10 00:00/11 00:00", 7), query("10 00:00/11 00:00", 0, "colour"),
 			where(query("10 00:00/11 00:00", 0), "colour; drop table series", "x"),
 		} {
 			_, err := e.store.Usage(e.Context(), q)
