@@ -40,6 +40,9 @@ func (c backfillCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if kept := config.Retention.Day; kept != 0 && window.Start.Before(spend.Day.Floor(time.Now().Add(-kept.Duration()))) {
+		return usageError{fmt.Errorf("--from %s is older than retention.day (%s) keeps: it would be removed again", c.From, kept)}
+	}
 	orgs, err := config.organizations(c.Organization)
 	if err != nil {
 		return err

@@ -98,7 +98,7 @@ type RetentionConfig struct {
 	Minute config.Duration `yaml:"minute"`
 	// Facts by the hour; older ones are summed up to days.
 	Hour config.Duration `yaml:"hour"`
-	// Facts by the day; they are kept for ever.
+	// Facts by the day; what is older is removed for good.
 	Day config.Duration `yaml:"day"`
 }
 
@@ -216,7 +216,7 @@ func (c *Config) validate(f *config.File) {
 	}
 	c.Storage.validate(f)
 	c.Schedule.validate(f)
-	c.Retention.validate(f)
+	c.Retention.validate(f, c.Backfill)
 	if c.Metrics.MaxSeries < 0 {
 		f.Problem("metrics.max_series", "must not be negative (0 is no limit)")
 	}
@@ -269,7 +269,10 @@ func (s *ScheduleConfig) validate(f *config.File) {
 	}
 }
 
-func (r *RetentionConfig) validate(f *config.File) {
+// leastDays is the least that retention by the day may be, if it is not for ever.
+const leastDays = 400 * day
+
+func (r *RetentionConfig) validate(f *config.File, backfill config.Duration) {
 	switch {
 	case r.Minute != 0 && r.Minute < day:
 		f.Problem("retention.minute", "must be at least 1d, or 0 for ever")
@@ -278,8 +281,16 @@ func (r *RetentionConfig) validate(f *config.File) {
 	case r.Hour != 0 && r.Hour < r.Minute:
 		f.Problem("retention.hour", "must not be shorter than retention.minute (%s)", r.Minute)
 	}
-	if r.Day != 0 {
-		f.Problem("retention.day", "must be 0: days are kept for ever")
+	switch {
+	case r.Day == 0:
+	case r.Hour == 0:
+		f.Problem("retention.day", "must be 0 too where retention.hour is 0, for ever")
+	case r.Day < leastDays:
+		f.Problem("retention.day", "must be at least %s, or 0 for ever: a year of days is read to find when keys were last used", leastDays)
+	case r.Day < r.Hour:
+		f.Problem("retention.day", "must not be shorter than retention.hour (%s)", r.Hour)
+	case r.Day < backfill:
+		f.Problem("retention.day", "must not be shorter than backfill (%s)", backfill)
 	}
 }
 

@@ -47,7 +47,7 @@ func newCollector(
 			Usage: config.Schedule.Usage, Cost: config.Schedule.Cost,
 			Inventory: config.Schedule.Inventory, Prune: config.Schedule.Prune,
 			Retention: collector.Retention{
-				Minute: config.Retention.Minute.Duration(), Hour: config.Retention.Hour.Duration(),
+				Minute: config.Retention.Minute.Duration(), Hour: config.Retention.Hour.Duration(), Day: config.Retention.Day.Duration(),
 			},
 			Backfill:  config.Backfill.Duration(),
 			MaxSeries: config.Metrics.MaxSeries,

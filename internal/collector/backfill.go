@@ -142,6 +142,10 @@ func (w *worker) tasks(ctx context.Context, now time.Time) ([]task, error) {
 	if from.Before(sweepFrom) {
 		sweepFrom = from
 	}
+	forgotten := keep(w.Config.Retention, now).Day // what is not kept is not read either
+	if sweepFrom.Before(forgotten) {
+		sweepFrom = forgotten
+	}
 	all, _ := w.newRequests(ctx)
 	ledgerFrom := sweepFrom
 	for _, r := range all {
@@ -205,7 +209,7 @@ func (w *worker) requestTasks(ctx context.Context, plans map[spend.Fact]plan, al
 		if r.Kind != storage.RequestBackfill {
 			continue
 		}
-		window := r.Window.Align(spend.Day).Intersect(spend.Window{Start: r.Window.Align(spend.Day).Start, End: openFrom(now)})
+		window := r.Window.Align(spend.Day).Intersect(spend.Window{Start: keep(w.Config.Retention, now).Day, End: openFrom(now)})
 		byHour, byDay := window, spend.Window{}
 		if keep := w.Config.Retention.Hour; r.Grain == spend.Day {
 			byHour, byDay = spend.Window{}, window

@@ -58,7 +58,7 @@ type Config struct {
 }
 
 // Retention is how long facts are kept at a grain; 0 is for ever.
-type Retention struct{ Minute, Hour time.Duration }
+type Retention struct{ Minute, Hour, Day time.Duration }
 
 // Options are what a Collector needs; all but Name and After are required.
 type Options struct {
@@ -95,7 +95,7 @@ func New(o Options) (*Collector, error) {
 	default:
 		return nil, fmt.Errorf("reports %q: must be %s, %s or %s", o.Config.Reports, ReportsAuto, ReportsAnalytics, ReportsLegacy)
 	}
-	if o.Config.Backfill < 0 || o.Config.Retention.Minute < 0 || o.Config.Retention.Hour < 0 || o.Config.MaxSeries < 0 {
+	if o.Config.Backfill < 0 || o.Config.Retention.Minute < 0 || o.Config.Retention.Hour < 0 || o.Config.Retention.Day < 0 || o.Config.MaxSeries < 0 {
 		return nil, errors.New("backfill, retention and max_series must not be negative")
 	}
 	log := o.Log.With("component", "collector")

@@ -2,6 +2,7 @@ package collector_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -196,5 +197,38 @@ func TestBilledWhenSettled(t *testing.T) {
 		require.Equal(w.t, storage.Provisional, state[midnight.Add(5*time.Hour)])
 		require.Equal(w.t, storage.Billed, state[midnight.Add(7*time.Hour)])
 		w.requireBill(spend.Window{Start: history().Start, End: midnight})
+	})
+}
+
+// TestForgottenDays prunes days for good, and never reads them again: neither the sweep for the last
+// use of keys nor what was asked for.
+func TestForgottenDays(t *testing.T) {
+	bubble(t, sim.Options{Seed: 7, Scale: 1}, func(w *world) {
+		w.config = seldom()
+		w.config.Backfill = 12 * day
+		w.run(3 * time.Hour)
+		old := spend.Window{Start: spend.Day.Floor(start).Add(-20 * day), End: spend.Day.Floor(start).Add(-8 * day)}
+		require.NotEmpty(w.t, w.slots(spend.FactUsage, old), "the sweep reads a year of days")
+
+		w.config.Retention = collector.Retention{Minute: 2 * day, Hour: 4 * day, Day: 8 * day}
+		_, err := w.store.Ask(w.t.Context(), storage.Request{
+			Organization: w.id, Kind: storage.RequestBackfill, Grain: spend.Hour, Window: old, AskedAt: time.Now(),
+		})
+		require.NoError(w.t, err)
+		stop := w.begin()
+		time.Sleep(day)
+		before := w.client.Requests()
+		time.Sleep(2 * time.Hour)
+		require.Less(w.t, w.client.Requests()-before, int64(60), "nothing is read again and again")
+		stop()
+		for _, f := range []spend.Fact{spend.FactUsage, spend.FactCost, spend.FactRequests} {
+			require.Empty(w.t, w.slots(f, old), f)
+		}
+		open, err := w.store.Requests(w.t.Context(), w.id)
+		require.NoError(w.t, err)
+		require.Empty(w.t, open, "what is not kept is not waited for")
+		keys, err := w.store.APIKeys(w.t.Context(), w.id)
+		require.NoError(w.t, err)
+		require.True(w.t, slices.ContainsFunc(keys, func(k spend.APIKey) bool { return !k.LastUsed.Empty() }))
 	})
 }

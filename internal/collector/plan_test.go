@@ -525,4 +525,5 @@ func TestKeep(t *testing.T) {
 	require.Equal(t, storage.Keep{}, keep(Retention{}, now))
 	require.Equal(t, storage.Keep{Minute: at("06T00:00"), Hour: at("10-16T00:00")}, keep(Retention{Minute: 14 * day, Hour: 35 * day}, now))
 	require.Equal(t, storage.Keep{Minute: at("18T00:00")}, keep(Retention{Minute: time.Hour}, now), "open days are kept")
+	require.Equal(t, at("10-16T00:00"), keep(Retention{Day: 35 * day}, now).Day)
 }

@@ -23,5 +23,5 @@ func keep(r Retention, now time.Time) storage.Keep {
 		}
 		return spend.Day.Floor(now.Add(-max(d, 2*day)))
 	}
-	return storage.Keep{Minute: from(r.Minute), Hour: from(r.Hour)}
+	return storage.Keep{Minute: from(r.Minute), Hour: from(r.Hour), Day: from(r.Day)}
 }

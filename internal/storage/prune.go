@@ -18,6 +18,11 @@ func Prune(ctx context.Context, tx Tx, k Keep) (int64, error) {
 		return 0, err
 	}
 	removed, err := foldDays(ctx, tx, days)
+	if err != nil {
+		return removed, err
+	}
+	forgotten, err := forgetDays(ctx, tx, spend.Window{Start: allTime.Start, End: spend.Day.Floor(k.Day)})
+	removed += forgotten
 	if err != nil || minutes.Empty() {
 		return removed, err
 	}
@@ -106,6 +111,48 @@ func foldDays(ctx context.Context, tx Tx, w spend.Window) (int64, error) {
 		}
 	}
 	return removed, nil
+}
+
+// forgetDays removes all facts of the days in the window and their slots.
+func forgetDays(ctx context.Context, tx Tx, w spend.Window) (int64, error) {
+	if w.Empty() {
+		return 0, nil
+	}
+	var removed int64
+	for f, byGrain := range tables {
+		slots, err := tx.Slots(ctx, f, w)
+		if err != nil {
+			return 0, err
+		}
+		slots = slices.DeleteFunc(slots, func(s Slot) bool { return !w.Covers(s.Window) })
+		for _, day := range daysWith(slots) {
+			for _, t := range byGrain {
+				rows, err := tx.Rows(ctx, t, day)
+				if err != nil {
+					return 0, err
+				}
+				if err := tx.DeleteRows(ctx, t, rows); err != nil {
+					return 0, err
+				}
+				removed += int64(len(rows))
+			}
+		}
+		if err := tx.DropSlots(ctx, f, slots); err != nil {
+			return 0, err
+		}
+	}
+	return removed, nil
+}
+
+// daysWith lists the days that have one of the slots, which are sorted by start.
+func daysWith(slots []Slot) []spend.Window {
+	var days []spend.Window
+	for _, s := range slots {
+		if day := spend.Day.Bucket(s.Window.Start); len(days) == 0 || days[len(days)-1] != day {
+			days = append(days, day)
+		}
+	}
+	return days
 }
 
 // foldable lists the facts of a day that can be folded without changing any answer: where the bill

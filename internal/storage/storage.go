@@ -159,9 +159,10 @@ type Owner interface {
 	SaveRun(ctx context.Context, r Run) error
 	// FinishRequest ends a request; an empty problem means it was done.
 	FinishRequest(ctx context.Context, id int64, now time.Time, problem string) error
-	// Prune removes minute facts before k.Minute and job runs before k.Minute, and folds hours before
-	// k.Hour into days (a day keeps its sum, its billed amounts and its authority). Zero times keep
-	// everything. It changes no total, no counter and no last use. It returns the rows it removed.
+	// Prune removes minute facts before k.Minute and job runs before k.Minute, folds hours before
+	// k.Hour into days (a day keeps its sum, its billed amounts and its authority) and forgets days
+	// before k.Day: they are missing afterwards, as if never read. Zero times keep everything. It
+	// changes no total of what is kept, no counter and no last use. It returns the rows it removed.
 	Prune(ctx context.Context, k Keep) (int64, error)
 
 	// Release gives the organization up. It is safe to call after ownership was lost.
@@ -282,7 +283,7 @@ type Request struct {
 }
 
 // Keep is what Prune keeps: facts from these times on. Zero keeps everything.
-type Keep struct{ Minute, Hour time.Time }
+type Keep struct{ Minute, Hour, Day time.Time }
 
 // Query asks for sums.
 //

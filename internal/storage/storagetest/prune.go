@@ -67,6 +67,36 @@ var pruneTests = []test{
 		e.usage(days2("09 00:00/10 00:00"), used("09 00:00", "apikey_a", 2))
 		require.Equal(e, []string{"09 00:00 24h billed 0.007", "09 00:00 24h apikey_a allocated 0.101"}, e.showCosts(query("09 00:00/10 00:00", 0, spend.ByAPIKey)))
 	}},
+	{"of days forgets them, but neither counters nor last use", func(e *env) {
+		e.live("01 00:00")
+		require.NoError(e, e.owner.SaveAPIKeys(e.Context(), []spend.APIKey{{ID: "apikey_a", Name: "a"}}, at("01 00:00")))
+		e.usage(days("08 00:00/09 00:00"), used("08 00:00", "apikey_a", 5))
+		e.usage(hours("09 00:00/11 00:00"), used("09 01:00", "apikey_a", 1), used("10 01:00", "apikey_b", 2))
+		e.usage(minutes("09 05:00/09 06:00"), used("09 05:10", "apikey_a", 1))
+		e.requests(reading(spend.ReportAnalyticsUsage, spend.Hour, "09 00:00/11 00:00"),
+			with(used("09 01:00", "apikey_a", 0), func(u *spend.Usage) { u.Requests = 3 }), with(used("10 02:00", "apikey_a", 0), func(u *spend.Usage) { u.Requests = 4 }))
+		e.costs(billDay("09 00:00/10 00:00"), charged("09 00:00", "output", 101), execution("09 00:00", 7))
+		e.bill("09")
+		e.costs(billHours("10 00:00/11 00:00"), charged("10 01:00", "output", 11))
+		kept := e.everything("10 00:00/12 00:00")
+		tokens, cost := e.counters(storage.CounterTokens, 0), e.counters(storage.CounterCost, 0)
+
+		require.EqualValues(e, 1+1+1+1+2, e.prune(storage.Keep{Day: at("10 00:00")}))
+		for _, f := range []spend.Fact{spend.FactUsage, spend.FactRequests, spend.FactCost} {
+			require.Empty(e, e.slots(f, "01 00:00/10 00:00"), f)
+			require.Len(e, e.slots(f, "10 00:00/11 00:00"), 24, f)
+		}
+		require.Empty(e, e.showUsage(query("01 00:00/10 00:00", 0)))
+		require.Empty(e, e.showUsage(query("09 00:00/10 00:00", spend.Minute)))
+		require.Empty(e, e.showCosts(query("01 00:00/10 00:00", 0)))
+		require.Equal(e, kept, e.everything("10 00:00/12 00:00"))
+		require.Equal(e, tokens, e.counters(storage.CounterTokens, 0))
+		require.Equal(e, cost, e.counters(storage.CounterCost, 0))
+		keys, err := e.store.APIKeys(e.Context(), org)
+		require.NoError(e, err)
+		require.Equal(e, span("09 01:00/09 02:00"), keys[0].LastUsed)
+		require.Zero(e, e.prune(storage.Keep{Day: at("10 00:00")}))
+	}},
 	{"leaves days whose bill covers only some hours", func(e *env) {
 		e.usage(hours("10 00:00/11 00:00"), used("10 01:00", "apikey_a", 1), used("10 12:00", "apikey_a", 1))
 		e.costs(billHours("10 00:00/10 12:00"), charged("10 01:00", "output", 5))
