@@ -47,7 +47,7 @@ func ParseLabels(texts []string) ([]Label, error) {
 }
 
 // heldSamples bounds what is held in memory while samples are sorted: 24 bytes each.
-const heldSamples = 1 << 20
+const heldSamples = 1 << 19
 
 // OpenMetrics writes the history of the metrics as OpenMetrics text with timestamps: by metric, by
 // series, by time, each sample at the end of its hour. It ends with "# EOF".
