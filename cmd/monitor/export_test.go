@@ -37,14 +37,16 @@ func TestExportAgrees(t *testing.T) {
 				w := newWorld(t, database, o, "backfill: 8d\n")
 				w.monitor("once")
 				today := spend.Day.Floor(o.Now())
-				all := spend.Window{Start: today.AddDate(0, 0, -8), End: o.Now()}
-				billed := spend.Window{Start: today.AddDate(0, 0, -7), End: today.AddDate(0, 0, -4)}
-				for _, step := range []string{"day", "hour"} {
-					w.csvAgrees(all, step)
-					w.csvAgrees(billed, step)
-					w.focusAgrees(all, step, "--include-estimated")
-					w.focusAgrees(billed, step)
-				}
+				all := spend.Window{Start: today.AddDate(0, 0, -7), End: o.Now()}
+				newest := spend.Window{Start: o.Now().Add(-30 * time.Hour), End: o.Now()} // cuts a day
+				billed := spend.Window{Start: today.AddDate(0, 0, -7), End: today.AddDate(0, 0, -5)}
+				w.csvAgrees(all, "day")
+				w.csvAgrees(newest, "hour")
+				w.csvAgrees(billed, "hour")
+				w.focusAgrees(all, "day", "--include-estimated")
+				w.focusAgrees(newest, "hour", "--include-estimated")
+				w.focusAgrees(billed, "hour")
+				w.focusAgrees(billed, "day")
 				cells := w.org.TrueBill(billed.Start, billed.End)
 				if reports == "analytics" {
 					cells = w.org.TrueHourBill(billed.Start, billed.End)
@@ -303,7 +305,7 @@ func TestExportBrokenPipe(t *testing.T) {
 	defer writer.Close()
 	for _, format := range []string{"openmetrics", "csv", "focus"} {
 		var stderr bytes.Buffer
-		err := w.app(t.Context(), writer, &stderr).run([]string{"--config", w.config, "--log-level", "error", "export", format})
+		err := w.app(t.Context(), writer, &stderr).run([]string{"--config", w.config, "--log-level", "error", "export", format, "--from", spend.Day.Floor(time.Now()).AddDate(0, 0, -2).Format(time.DateOnly)})
 		require.NoError(t, err, format)
 		require.Empty(t, stderr.String(), format)
 	}
