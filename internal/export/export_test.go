@@ -7,10 +7,12 @@ import (
 	"math/big"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/anthropic-monitor/monitor/internal/golden"
@@ -164,29 +166,55 @@ func requireOpenMetrics(t *testing.T, text string) {
 	require.NotEmpty(t, series)
 }
 
-// What an export shows at the end of its last hour is what the metrics show, but for the counters,
-// which begin with the window.
+// What an export shows at the end of its last hour is what the metrics show then.
 func TestHistoryEndsInTheMetrics(t *testing.T) {
 	t.Parallel()
 	store := reporttest.Filled(t)
+	now := reporttest.At(22, 10) // the newest data of beta is as old
 	var b bytes.Buffer
-	_, err := Exporter{Store: store, Window: stored(t, store)}.OpenMetrics(t.Context(), &b, metrics.Options{}, nil)
+	_, err := Exporter{Store: store, Window: stored(t, store)}.OpenMetrics(t.Context(), &b, metrics.Options{APIKeys: true}, nil)
 	require.NoError(t, err)
-	for _, f := range metrics.HistoryFamilies() {
-		require.NotEmpty(t, f.Help)
-		require.Equal(t, "organization", f.Labels[0])
-	}
-	at := fmt.Sprint(reporttest.At(22, 10).Unix())
-	var got []string
+	got := map[string]float64{}
 	for line := range strings.Lines(b.String()) {
-		if strings.HasPrefix(line, "anthropic_cost_usd{") && strings.HasSuffix(line, " "+at+"\n") && strings.Contains(line, "acme") &&
-			strings.Contains(line, `period="last_month"`) {
-			got = append(got, line)
+		if m := sampleLine.FindStringSubmatch(strings.TrimSuffix(line, "\n")); m != nil && m[4] == fmt.Sprint(now.Unix()) {
+			value, err := strconv.ParseFloat(m[3], 64)
+			require.NoError(t, err)
+			labels := regexp.MustCompile(`\w+="[^"]*"`).FindAllString(m[2], -1)
+			slices.Sort(labels)
+			if slices.Contains(labels, `organization="beta"`) {
+				got[m[1]+fmt.Sprint(labels)] = value
+			}
 		}
 	}
-	require.Equal(t, []string{
-		`anthropic_cost_usd{organization="acme",workspace="Default",model="claude-sonnet-5",period="last_month",basis="billed"} 20.000000001 ` + at + "\n",
-	}, got)
+
+	live := metrics.New(store, metrics.Options{APIKeys: true})
+	require.NoError(t, live.Refresh(t.Context(), now, map[string]bool{reporttest.Acme: true, reporttest.Beta: true}))
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(live)
+	gathered, err := registry.Gather()
+	require.NoError(t, err)
+	want, names := map[string]float64{}, map[string]bool{}
+	for _, f := range gathered {
+		i := slices.IndexFunc(metrics.HistoryFamilies(), func(g *metrics.Family) bool { return g.Name == f.GetName() })
+		if i < 0 {
+			continue
+		}
+		require.Equal(t, f.GetHelp(), metrics.HistoryFamilies()[i].Help)
+		require.Equal(t, f.GetType().String() == "COUNTER", metrics.HistoryFamilies()[i].Counter())
+		for _, m := range f.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() {
+				labels = append(labels, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
+			}
+			slices.Sort(labels)
+			if slices.Contains(labels, `organization="beta"`) {
+				want[f.GetName()+fmt.Sprint(labels)] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+				names[f.GetName()] = true
+			}
+		}
+	}
+	require.Len(t, names, 5, "metrics that beta has: %v", names)
+	require.Equal(t, want, got)
 }
 
 // column is a column of the specification.
