@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -47,6 +48,7 @@ func TestExportAgrees(t *testing.T) {
 				w.focusAgrees(newest, "hour", "--include-estimated")
 				w.focusAgrees(billed, "hour")
 				w.focusAgrees(billed, "day")
+				w.openMetricsAgree(newest)
 				cells := w.org.TrueBill(billed.Start, billed.End)
 				if reports == "analytics" {
 					cells = w.org.TrueHourBill(billed.Start, billed.End)
@@ -162,6 +164,29 @@ func (w *world) focusAgrees(window spend.Window, step string, more ...string) {
 	}
 	requireSame(w.t, want, got, "focus by the "+step+" and report, "+window.String())
 	require.Equal(w.t, a.money(x.Total["cost_usd"]), total)
+}
+
+// openMetricsAgree compares the gauges of today and yesterday, by model and by key, at the window's end.
+func (w *world) openMetricsAgree(window spend.Window) {
+	w.t.Helper()
+	text := w.monitor("export", "openmetrics", "--from", window.Start.Format(time.RFC3339), "--to", window.End.Format(time.RFC3339))
+	in := spend.Day.Floor(window.End.Add(-1))
+	for period, of := range map[string]spend.Window{
+		"today": {Start: in, End: window.End}, "yesterday": {Start: in.AddDate(0, 0, -1), End: in},
+	} {
+		want, err := spend.ParseUSD(w.reported(of, "organization").Total["cost_usd"].(string))
+		require.NoError(w.t, err)
+		for _, name := range []string{"anthropic_cost_usd", "anthropic_api_key_cost_usd"} {
+			sample := regexp.MustCompile(fmt.Sprintf(`(?m)^%s\{.*period=%q.*\} (\S+) %d$`, name, period, window.End.Unix()))
+			var got float64
+			for _, m := range sample.FindAllStringSubmatch(text, -1) {
+				value, err := strconv.ParseFloat(m[1], 64)
+				require.NoError(w.t, err)
+				got += value
+			}
+			require.InDelta(w.t, want.USD(), got, 1e-6, "%s of %s", name, period)
+		}
+	}
 }
 
 // TestExportToPrometheus makes blocks of an export, starts a real Prometheus on them and compares what

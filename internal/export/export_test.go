@@ -2,6 +2,7 @@ package export
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"fmt"
 	"math/big"
@@ -215,6 +216,73 @@ func TestHistoryEndsInTheMetrics(t *testing.T) {
 	}
 	require.Len(t, names, 5, "metrics that beta has: %v", names)
 	require.Equal(t, want, got)
+}
+
+// Hours that were never read have no sample, and the periods that they lie in have none from then on.
+func TestHistoryOfMissingHours(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Open(t)
+	o := spend.Organization{ID: reporttest.Acme, Name: "acme"}
+	require.NoError(t, store.SaveOrganization(t.Context(), o, reporttest.Now))
+	owner, err := store.Own(t.Context(), o.ID)
+	require.NoError(t, err)
+	read := func(from, to time.Time) {
+		var rows []spend.Usage
+		for _, hour := range (spend.Window{Start: from, End: to}).Buckets(spend.Hour) {
+			u := spend.Usage{Bucket: hour.Start, Dims: spend.Dims{Model: reporttest.Sonnet}, Price: spend.Priced}
+			u.Counts[spend.Output], u.Estimate[spend.Output] = 10, spend.Dollar
+			rows = append(rows, u)
+		}
+		_, err := owner.ReplaceUsage(t.Context(), storage.Reading{
+			Report: spend.ReportMessages, Grain: spend.Hour, Window: spend.Window{Start: from, End: to}, At: reporttest.Now, DataAt: to,
+		}, rows)
+		require.NoError(t, err)
+	}
+	read(reporttest.At(20, 0), reporttest.At(20, 4))
+	read(reporttest.At(20, 6), reporttest.At(21, 3))
+	require.NoError(t, owner.SetWatermark(t.Context(), storage.Watermark{
+		Report: spend.ReportMessages, DataAt: reporttest.At(21, 2).Add(30 * time.Minute), ReadAt: reporttest.Now,
+	}))
+	require.NoError(t, owner.Release())
+
+	var b bytes.Buffer
+	s, err := Exporter{Store: store, Window: stored(t, store)}.OpenMetrics(t.Context(), &b, metrics.Options{}, nil)
+	require.NoError(t, err)
+	require.Equal(t, int64(2), s.MissingHours)
+	got := map[string]string{}
+	for line := range strings.Lines(b.String()) {
+		if m := sampleLine.FindStringSubmatch(strings.TrimSuffix(line, "\n")); m != nil && !strings.Contains(m[1], "cost_usd_total") {
+			name := m[1]
+			if _, period, ok := strings.Cut(m[2], `period="`); ok {
+				name, _, _ = strings.Cut(period, `"`)
+			}
+			at, err := strconv.ParseInt(m[4], 10, 64)
+			require.NoError(t, err)
+			got[name] += fmt.Sprintf(" %d:%s", (at-reporttest.At(20, 0).Unix())/3600, m[3])
+		}
+	}
+	after := ""
+	for h := 7; h <= 26; h++ { // the last hour is not complete yet
+		after += fmt.Sprintf(" %d:%d", h, (h-2)*10)
+	}
+	require.Equal(t, map[string]string{
+		"anthropic_tokens_total": " 0:0 1:10 2:20 3:30 4:40" + after,
+		"today":                  " 1:1 2:2 3:3 4:4 25:1 26:2",
+	}, got, "week and month began before the history")
+}
+
+func TestCanceled(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Filled(t)
+	e := Exporter{Store: store, Window: stored(t, store), Step: spend.Day}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := e.CSV(ctx, &bytes.Buffer{}, CSVBy)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = e.FOCUS(ctx, &bytes.Buffer{}, true)
+	require.ErrorIs(t, err, context.Canceled)
+	_, err = e.OpenMetrics(ctx, &bytes.Buffer{}, metrics.Options{}, nil)
+	require.ErrorIs(t, err, context.Canceled)
 }
 
 // column is a column of the specification.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -76,7 +77,7 @@ func (e Exporter) openMetrics(
 	if err := r.days(ctx, func(storage.OrganizationState, spend.Window) error { return nil }); err != nil { // missing hours
 		return s, err
 	}
-	if err := t.write(w, sorted); err != nil {
+	if err := t.write(ctx, w, sorted); err != nil {
 		return s, err
 	}
 	for _, x := range r.labels.Organizations {
@@ -136,11 +137,17 @@ func appendLabel(b []byte, name, value string) []byte {
 }
 
 // write writes the sorted samples.
-func (t *seriesTable) write(w io.Writer, sorted *spool) error {
+func (t *seriesTable) write(ctx context.Context, w io.Writer, sorted *spool) error {
 	b := bufio.NewWriterSize(w, 1<<16)
-	last := -1
+	last, series := -1, uint64(math.MaxUint64)
 	var line []byte
 	if err := sorted.each(func(x sample) error {
+		if x.series != series {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			series = x.series
+		}
 		family := int(x.series >> familyBits)
 		f := t.families[family]
 		if family != last {

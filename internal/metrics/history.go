@@ -48,8 +48,9 @@ type Sample struct {
 //
 // Gauges of a period are those of the period that the hour lies in, up to its end; they are absent
 // while hours of the period were never read. Counters begin at 0 with the window, and once more with
-// live collection, as the live ones did. What is only known by the day counts from the day's end on.
-// Hours that were never read, and those of which the data is not complete yet, have no sample.
+// live collection, as the live ones did. What is only known by the day counts in counters from the
+// day's end on, and in the gauges of all its hours, as in a report. Hours that were never read, and
+// those of which the data is not complete yet, have no sample.
 type History struct {
 	Options
 	Window spend.Window // in whole hours
@@ -240,15 +241,24 @@ func (p *past) readHours(ctx context.Context, d *pastDay) (err error) {
 		}
 	}
 	d.byHour = map[time.Time]dayCost{}
-	for _, hour := range d.Buckets(spend.Hour) {
-		c := newDayCost()
-		for _, r := range models[hour.End] {
-			c.models[part{pair{r.WorkspaceID, r.Model}, r.Basis}] += r.Cost
+	into := func(r storage.CostRow) dayCost {
+		if !r.Start.After(d.Start) && !r.End.Before(d.End) { // only known by the day: of all its hours
+			return d.soFar
 		}
-		for _, r := range keys[hour.End] {
-			c.keys[part{pair{r.WorkspaceID, r.APIKeyID}, r.Basis}] += r.Cost
+		if _, ok := d.byHour[r.End]; !ok {
+			d.byHour[r.End] = newDayCost()
 		}
-		d.byHour[hour.End] = c
+		return d.byHour[r.End]
+	}
+	for _, rows := range models {
+		for _, r := range rows {
+			into(r).models[part{pair{r.WorkspaceID, r.Model}, r.Basis}] += r.Cost
+		}
+	}
+	for _, rows := range keys {
+		for _, r := range rows {
+			into(r).keys[part{pair{r.WorkspaceID, r.APIKeyID}, r.Basis}] += r.Cost
+		}
 	}
 	return nil
 }
