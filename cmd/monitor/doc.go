@@ -45,7 +45,9 @@
 // package storage answers questions by time, dimension and filter (sums.go, segments.go): billed where the
 // ledger says so, else estimated, and never both. report turns names into ids and back and writes
 // tables, CSV, Markdown and JSON; `monitor report`, the JSON API and the pages of web all answer
-// through it, so that they agree. metrics exposes the snapshot. Each can be read alone.
+// through it, so that they agree. metrics exposes the snapshot, and knows what it would have been at any
+// hour of the past. export streams history, day by day, to the formats of other programs. Each can be
+// read alone.
 //
 // # Around it
 //

@@ -126,14 +126,19 @@ scrape_configs:
 `, w.listen)), 0o600))
 	out, err := exec.CommandContext(w.t.Context(), tool(w.t, "promtool"), "check", "config", file).CombinedOutput()
 	require.NoError(w.t, err, "promtool check config: %s", out)
+	return w.prometheusOf(dir, file)
+}
 
+// prometheusOf starts one on the configuration, with its data in the directory data.
+func (w *world) prometheusOf(dir, file string) *prometheusServer {
+	w.t.Helper()
 	p := &prometheusServer{world: w, address: freeAddress(w.t), log: &lockedBuffer{}}
 	binary, err := os.Executable()
 	require.NoError(w.t, err)
 	cmd := exec.Command(binary)
 	cmd.Args = []string{
 		"tethered", tool(w.t, "prometheus"), "--config.file=" + file, "--storage.tsdb.path=" + filepath.Join(dir, "data"),
-		"--web.listen-address=" + p.address, "--log.level=warn",
+		"--web.listen-address=" + p.address, "--log.level=warn", "--storage.tsdb.retention.time=10y",
 	}
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, p.log, p.log
 	tether, err := cmd.StdinPipe()

@@ -27,12 +27,18 @@ type builder struct {
 	marks      []storage.Watermark
 	folded     map[string]int // by metric
 	metrics    []prometheus.Metric
+	past       func(d *prometheus.Desc, v float64, values []string) // takes the metrics instead; nil but in a [History]
 }
 
 func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 func (b *builder) add(d *prometheus.Desc, t prometheus.ValueType, v float64, values ...string) {
-	b.metrics = append(b.metrics, prometheus.MustNewConstMetric(d, t, v, append([]string{b.organization}, values...)...))
+	values = append([]string{b.organization}, values...)
+	if b.past != nil {
+		b.past(d, v, values)
+		return
+	}
+	b.metrics = append(b.metrics, prometheus.MustNewConstMetric(d, t, v, values...))
 }
 
 func (b *builder) gauge(d *prometheus.Desc, v float64, values ...string) {

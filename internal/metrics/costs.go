@@ -132,25 +132,40 @@ func (b *builder) costs(ctx context.Context, h *costHistory) error {
 		return fmt.Errorf("missing hours: %w", err)
 	}
 	ps = slices.DeleteFunc(ps, func(p period) bool { return slices.ContainsFunc(missing, p.Overlaps) })
-	models, keys := map[point]spend.Money{}, map[point]spend.Money{}
+	sums := newPeriodSums()
 	for d, c := range h.days {
 		for _, p := range ps {
-			if !p.Contains(d) {
-				continue
-			}
-			for x, money := range c.models {
-				models[point{pair{b.workspaces.get(x.workspace), x.other}, p.name, x.basis}] += money
-			}
-			for x, money := range c.keys {
-				keys[point{pair{b.workspaces.get(x.workspace), b.keys.get(x.other)}, p.name, x.basis}] += money
+			if p.Contains(d) {
+				sums.add(b, p.name, c)
 			}
 		}
 	}
-	b.costGauge(cost, "anthropic_cost_usd", models)
-	if b.options.APIKeys {
-		b.costGauge(keyCost, "anthropic_api_key_cost_usd", keys)
-	}
+	b.costGauges(sums)
 	return nil
+}
+
+// periodSums are the cost gauges' values, by model and by key.
+type periodSums struct{ models, keys map[point]spend.Money }
+
+func newPeriodSums() periodSums {
+	return periodSums{models: map[point]spend.Money{}, keys: map[point]spend.Money{}}
+}
+
+// add adds the cost of a day, or of a part of it, to a period.
+func (s periodSums) add(b *builder, period string, c dayCost) {
+	for x, money := range c.models {
+		s.models[point{pair{b.workspaces.get(x.workspace), x.other}, period, x.basis}] += money
+	}
+	for x, money := range c.keys {
+		s.keys[point{pair{b.workspaces.get(x.workspace), b.keys.get(x.other)}, period, x.basis}] += money
+	}
+}
+
+func (b *builder) costGauges(s periodSums) {
+	b.costGauge(cost, "anthropic_cost_usd", s.models)
+	if b.options.APIKeys {
+		b.costGauge(keyCost, "anthropic_api_key_cost_usd", s.keys)
+	}
 }
 
 // point is a series of a cost gauge, by labels.
@@ -226,8 +241,14 @@ func (b *builder) cacheHits(ctx context.Context) error {
 	if result.Window.Duration() > time.Hour {
 		return nil // only the day is known
 	}
+	b.cacheRatios(result.Rows)
+	return nil
+}
+
+// cacheRatios adds the ratios of the usage of an hour.
+func (b *builder) cacheRatios(rows []storage.UsageRow) {
 	inputs, hits, one := map[pair]int64{}, map[pair]int64{}, map[pair]int{}
-	for _, r := range result.Rows {
+	for _, r := range rows {
 		p := pair{b.workspaces.get(r.WorkspaceID), r.Model}
 		inputs[p] += r.Counts.Tokens() - r.Counts[spend.Output]
 		hits[p] += r.Counts[spend.CacheRead]
@@ -250,5 +271,4 @@ func (b *builder) cacheHits(ctx context.Context) error {
 			b.gauge(cacheHitRatio, float64(hits[p])/float64(inputs[p]), p.workspace, p.other)
 		}
 	}
-	return nil
 }

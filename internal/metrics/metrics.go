@@ -24,8 +24,14 @@ import (
 
 // desc describes a metric of an organization.
 func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc(name, help, append([]string{"organization"}, labels...), nil)
+	labels = append([]string{"organization"}, labels...)
+	d := prometheus.NewDesc(name, help, labels, nil)
+	families[d] = &Family{Name: name, Help: help, Labels: labels}
+	return d
 }
+
+// families keeps what a descriptor does not tell, for [History].
+var families = map[*prometheus.Desc]*Family{}
 
 const asOf = "as of anthropic_monitor_data_timestamp_seconds"
 
