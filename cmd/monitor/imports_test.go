@@ -20,6 +20,8 @@ var allowed = map[string]string{
 	"internal/sim":     "",
 	"internal/pricing": "spend config",
 
+	"internal/forecast": "spend",
+
 	"internal/adminapi": "spend config",
 
 	"internal/storage":          "spend",

@@ -1,0 +1,126 @@
+package forecast_test
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/anthropic-monitor/monitor/internal/forecast"
+	"github.com/anthropic-monitor/monitor/internal/spend"
+)
+
+// Seeds: what is tuned is tuned on the first, what is reported is measured on the second.
+var (
+	tuningSeeds  = [2]uint64{1, 50}
+	reportSeeds  = [2]uint64{1001, 1050}
+	firstDayUsed = 10
+)
+
+// prediction is a figure for the month's end, and the interval around it where there is one.
+type prediction struct{ expected, low, high spend.Money }
+
+// predict makes a prediction from what is known.
+type predict func(h forecast.History, month spend.Window) prediction
+
+// naive is the run rate of the month to date.
+func naive(h forecast.History, month spend.Window) prediction {
+	var spent spend.Money
+	for _, d := range h.Days {
+		if month.Contains(d.Start) {
+			spent += d.Cost
+		}
+	}
+	x := dollars(spent.USD() / h.AsOf.Sub(month.Start).Hours() * month.Duration().Hours())
+	return prediction{x, x, x}
+}
+
+// knownAt is what is known at a day and hour of the month.
+func (w world) knownAt(day, hour int) forecast.History {
+	asOf := w.month.Start.AddDate(0, 0, day-1).Add(time.Duration(hour) * time.Hour)
+	h := forecast.History{AsOf: asOf}
+	var shares []float64
+	for i, d := range w.days {
+		switch {
+		case !d.End.After(asOf):
+			h.Days = append(h.Days, forecast.Day{Window: d, Cost: dollars(w.cost[i])})
+			shares = append(shares, w.arrived(i, float64(hour)))
+		case d.Contains(asOf) && hour > 0:
+			h.Days = append(h.Days, forecast.Day{Window: d, Cost: dollars(w.cost[i] * w.arrived(i, float64(hour)))})
+		}
+	}
+	for _, s := range shares[len(shares)-14:] {
+		h.Share += s / 14
+	}
+	return h
+}
+
+// total is what the month cost in the end.
+func (w world) total() float64 {
+	sum := 0.0
+	for i, d := range w.days {
+		if w.month.Contains(d.Start) {
+			sum += w.cost[i]
+		}
+	}
+	return sum
+}
+
+// score is how good a method was: the median over the seeds of the mean error from day 10 on,
+// relative to the month's total, and how often the total lay in the interval.
+type score struct{ err, coverage float64 }
+
+func backtest(kind string, seeds [2]uint64, p predict) score {
+	var errs []float64
+	inside, all := 0, 0
+	for seed := seeds[0]; seed <= seeds[1]; seed++ {
+		w := generate(kind, seed)
+		total, sum, n := w.total(), 0.0, 0
+		for day := firstDayUsed; day <= w.month.End.AddDate(0, 0, -1).Day(); day++ {
+			x := p(w.knownAt(day, day*7%24), w.month)
+			sum += math.Abs(x.expected.USD()-total) / total
+			n++
+			if x.low.USD() <= total && total <= x.high.USD() {
+				inside++
+			}
+			all++
+		}
+		errs = append(errs, sum/float64(n))
+	}
+	slices.Sort(errs)
+	return score{(errs[len(errs)/2-1] + errs[len(errs)/2]) / 2, float64(inside) / float64(all)}
+}
+
+// BenchmarkBacktest prints the error of the month-end figure in percent, on seeds that nothing was
+// tuned on.
+func BenchmarkBacktest(b *testing.B) {
+	for _, kind := range kinds {
+		b.Run(kind, func(b *testing.B) {
+			var n score
+			for b.Loop() {
+				n = backtest(kind, reportSeeds, naive)
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(100*n.err, "%-naive")
+		})
+	}
+}
+
+func TestGenerate(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		w := generate(kind, 7)
+		require.Equal(t, w, generate(kind, 7), kind)
+		require.NotEqual(t, w.cost, generate(kind, 8).cost, kind)
+		require.Len(t, w.cost, historyDays+31)
+		require.InDelta(t, 0, w.arrived(3, 0), 1e-12)
+		require.InDelta(t, 1, w.arrived(3, 24), 1e-12)
+		h := w.knownAt(10, 6)
+		require.Equal(t, time.Date(2025, 8, 10, 6, 0, 0, 0, time.UTC), h.AsOf)
+		require.Len(t, h.Days, historyDays+10)
+		require.Greater(t, h.Share, 0.0)
+		require.Less(t, h.Share, 0.25)
+	}
+}
