@@ -2,7 +2,10 @@ package forecast_test
 
 import (
 	"math"
+	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -118,6 +121,37 @@ func BenchmarkBacktest(b *testing.B) {
 			b.ReportMetric(100*o.err, "%-ours")
 			b.ReportMetric(o.err/n.err, "ratio")
 			b.ReportMetric(100*o.coverage, "%-covered")
+		})
+	}
+}
+
+// TestBacktest keeps the forecast from getting worse, and the table of docs/forecast.md true.
+func TestBacktest(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../../docs/forecast.md")
+	require.NoError(t, err)
+	for _, kind := range kinds {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			seeds := [][2]uint64{reportSeeds, tuningSeeds}
+			if testing.Short() {
+				seeds = seeds[:1]
+			}
+			for _, seeds := range seeds {
+				n, o := backtest(kind, seeds, naive), backtest(kind, seeds, ours)
+				require.Less(t, o.err, n.err, "worse than the run rate on seeds %v", seeds)
+				require.InDelta(t, forecast.Coverage, 100*o.coverage, 11, "the interval's coverage on seeds %v", seeds)
+				if seeds != reportSeeds {
+					continue
+				}
+				row := regexp.MustCompile(`\| ` + kind + ` \| ([0-9.]+) % \| ([0-9.]+) % \| ([0-9.]+) \| ([0-9]+) % \|`).FindStringSubmatch(string(doc))
+				require.Len(t, row, 5, "the row of docs/forecast.md")
+				for i, want := range []struct{ figure, within float64 }{{100 * n.err, 0.06}, {100 * o.err, 0.06}, {o.err / n.err, 0.006}, {100 * o.coverage, 0.6}} {
+					shown, err := strconv.ParseFloat(row[i+1], 64)
+					require.NoError(t, err)
+					require.InDelta(t, want.figure, shown, want.within, "docs/forecast.md has not what make bench prints: %s", row[0])
+				}
+			}
 		})
 	}
 }

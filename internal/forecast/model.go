@@ -125,7 +125,7 @@ func (m *model) weekdays(ps []point) {
 		if len(xs) == 0 {
 			continue
 		}
-		if m.week[d] = median(xs); m.week[d] == 0 {
+		if m.week[d] = trimmed(xs); m.week[d] == 0 {
 			m.week[d] = mean(xs)
 		}
 		for _, x := range xs {
@@ -134,7 +134,7 @@ func (m *model) weekdays(ps []point) {
 		n++
 	}
 	// How much of the difference between the weekdays is more than chance.
-	chance := math.Pow(1.4826*median(off), 2) * math.Pi / 2 * n / float64(len(off))
+	chance := math.Pow(1.4826*median(off), 2) * n / float64(len(off))
 	center, variance := mean(m.week[:]), 0.0
 	for _, f := range m.week {
 		variance += (f - center) * (f - center) / 6
@@ -296,18 +296,23 @@ func (m *model) outcomes(days []ahead) (middle, low, high float64) {
 	}
 	r := rand.New(rand.NewPCG(1, 2)) // the same draws each time: a figure must not change by itself
 	totals := make([]float64, draws)
+	tilts, drifts := make([]float64, len(days)), make([]float64, len(days))
+	for i, d := range days {
+		age := max(0, d.age)
+		tilts[i], drifts[i] = damped(age), math.Sqrt(age)
+	}
+	var level, tilt, drift float64
 	for k := range totals {
-		level := m.levelSE * r.NormFloat64()
-		tilt := m.slopeSE * r.NormFloat64()
-		drift := wander * r.NormFloat64()
-		for _, d := range days {
-			age := max(0, d.age)
-			totals[k] += d.mean * m.off[r.IntN(len(m.off))] * math.Exp(level+tilt*damped(age)/2+drift*math.Sqrt(age))
+		if level, tilt, drift = -level, -tilt, -drift; k%2 == 0 { // in pairs, so that they do not lean to a side
+			level, tilt, drift = m.levelSE*r.NormFloat64(), m.slopeSE*r.NormFloat64(), wander*r.NormFloat64()
+		}
+		for i, d := range days {
+			totals[k] += d.mean * m.off[r.IntN(len(m.off))] * math.Exp(level+tilt*tilts[i]+drift*drifts[i])
 		}
 	}
 	slices.Sort(totals)
-	at := func(q float64) float64 { return totals[int(q*float64(draws-1))] }
-	return at(0.5), at(0.5 - Coverage/200.0), at(0.5 + Coverage/200.0)
+	at := func(q float64) float64 { return totals[int(math.Round(q*(draws-1)))] }
+	return median(totals), at(0.5 - Coverage/200.0), at(0.5 + Coverage/200.0)
 }
 
 func mean(xs []float64) float64 {
@@ -325,6 +330,13 @@ func median(xs []float64) float64 {
 	}
 	s := slices.Sorted(slices.Values(xs))
 	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
+}
+
+// trimmed is the mean of the middle: without the lowest and the highest fifth.
+func trimmed(xs []float64) float64 {
+	s := slices.Sorted(slices.Values(xs))
+	cut := len(s) / 5
+	return mean(s[cut : len(s)-cut])
 }
 
 // weightedMedian is the number that half of the weight lies at or below.
