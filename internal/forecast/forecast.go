@@ -204,11 +204,9 @@ func (h History) today(m model, known map[int64]spend.Money, now time.Time) spen
 	return cost + money((1-h.arrived(day))*m.mean(day))
 }
 
-// DayStart is when the day that t lies in begins in the zone, nil for UTC: midnight, or the full UTC
+// DayOf is the day of the zone, nil for UTC, that t lies in. It begins at midnight, or at the full UTC
 // hour before it.
-func DayStart(t time.Time, zone *time.Location) time.Time {
-	return History{Zone: zone}.day(t).Start
-}
+func DayOf(t time.Time, zone *time.Location) spend.Window { return History{Zone: zone}.day(t) }
 
 // day is the day that t lies in.
 func (h History) day(t time.Time) spend.Window {

@@ -242,21 +242,20 @@ func TestZones(t *testing.T) {
 		{kathmandu, utc(24, 18), utc(24, 18)}, // midnight is at 18:15
 		{kathmandu, utc(24, 18).Add(30 * time.Minute), utc(24, 18)},
 	} {
-		require.Equal(t, tt.want, forecast.DayStart(tt.t, tt.zone), "%s in %s", tt.t, tt.zone)
+		require.Equal(t, tt.want, forecast.DayOf(tt.t, tt.zone).Start, "%s in %s", tt.t, tt.zone)
 	}
 
 	// October in Berlin, with its weekends.
 	h := forecast.History{AsOf: utc(20, 10), Zone: berlin}
-	for day := forecast.DayStart(utc(1, 0).AddDate(0, 0, -30), berlin); day.Before(h.AsOf); {
-		next := forecast.DayStart(day.Add(30*time.Hour), berlin)
-		d := forecast.Day{Window: spend.Window{Start: day, End: next}, Cost: dollars(week(day.Add(12 * time.Hour)))}
+	for day := forecast.DayOf(utc(-29, 12), berlin); day.Start.Before(h.AsOf); day = forecast.DayOf(day.End, berlin) {
+		d := forecast.Day{Window: day, Cost: dollars(week(day.Start.Add(12 * time.Hour)))}
 		if d.Contains(h.AsOf) {
 			d.Cost /= 2
 		}
 		h.Days = append(h.Days, d)
-		day = next
 	}
-	period := spend.Window{Start: utc(0, 22), End: utc(31, 23)}
+	period := forecast.Month.Window(h.AsOf, berlin)
+	require.Equal(t, spend.Window{Start: utc(0, 22), End: utc(31, 23)}, period)
 	f := forecasted(t, h, period)
 	require.InDelta(t, 22*100+9*20, f.Expected.USD(), 25)
 	require.InDelta(t, 13*100+6*20+50, f.Spent.USD(), 1e-6)
@@ -320,4 +319,31 @@ func TestHuge(t *testing.T) {
 	}
 	f := forecasted(t, h, november)
 	require.GreaterOrEqual(t, f.Expected, spend.Money(0))
+}
+
+func TestPeriods(t *testing.T) {
+	t.Parallel()
+	tokyo, err := time.LoadLocation("Asia/Tokyo")
+	require.NoError(t, err)
+	sunday := at(2026, 11, 15).Add(20 * time.Hour) // in Tokyo it is Monday
+	hours := func(w spend.Window, h int) spend.Window {
+		return spend.Window{Start: w.Start.Add(time.Duration(h) * time.Hour), End: w.End.Add(time.Duration(h) * time.Hour)}
+	}
+	for _, tt := range []struct {
+		period forecast.Period
+		zone   *time.Location
+		want   spend.Window
+	}{
+		{forecast.DayPeriod, nil, spend.Window{Start: at(2026, 11, 15), End: at(2026, 11, 16)}},
+		{forecast.Week, nil, spend.Window{Start: at(2026, 11, 9), End: at(2026, 11, 16)}},
+		{forecast.Month, time.UTC, november},
+		{forecast.Quarter, nil, spend.Window{Start: at(2026, 10, 1), End: at(2027, 1, 1)}},
+		{forecast.DayPeriod, tokyo, hours(spend.Window{Start: at(2026, 11, 16), End: at(2026, 11, 17)}, -9)},
+		{forecast.Week, tokyo, hours(spend.Window{Start: at(2026, 11, 16), End: at(2026, 11, 23)}, -9)},
+		{forecast.Month, tokyo, hours(november, -9)},
+	} {
+		require.True(t, tt.period.Valid())
+		require.Equal(t, tt.want, tt.period.Window(sunday, tt.zone), "%s in %v", tt.period, tt.zone)
+	}
+	require.False(t, forecast.Period("year").Valid())
 }
