@@ -27,7 +27,7 @@ var allowed = map[string]string{
 	"internal/storage":          "spend",
 	"internal/storage/sqlite":   "storage spend",
 	"internal/storage/postgres": "storage spend",
-	"internal/report":           "storage spend",
+	"internal/report":           "storage forecast spend",
 
 	// These three meet only in cmd/monitor.
 	"internal/collector": "adminapi storage pricing spend config",
