@@ -198,10 +198,15 @@ func (f Forecast) Crosses(amount spend.Money) (time.Time, bool) {
 func (h History) today(m model, known map[int64]spend.Money, now time.Time) spend.Money {
 	day := h.day(now)
 	cost, ok := known[day.Start.Unix()]
-	if !ok {
-		return money(m.mean(day))
+	rest := 1.0
+	if ok {
+		rest -= h.arrived(day)
 	}
-	return cost + money((1-h.arrived(day))*m.mean(day))
+	if rest == 0 {
+		return cost
+	}
+	middle, _, _ := m.outcomes([]ahead{{m.age(day), rest * m.mean(day)}})
+	return cost + money(middle)
 }
 
 // DayOf is the day of the zone, nil for UTC, that t lies in. It begins at midnight, or at the full UTC

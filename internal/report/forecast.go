@@ -225,7 +225,7 @@ func (a ForecastAnswer) sheet() sheet {
 	s.titles = []title{{name: "organization"}}
 	for _, d := range a.By {
 		if d != spend.ByOrganization {
-			s.titles = append(s.titles, title{name: strings.ReplaceAll(string(d), "_", " ")})
+			s.titles = append(s.titles, title{name: strings.ReplaceAll(string(d), "_", " "), label: true})
 		}
 	}
 	names := len(s.titles)
@@ -247,6 +247,7 @@ func (a ForecastAnswer) sheet() sheet {
 		s.total = append(append(make([]string, 0, len(s.titles)), "total"), make([]string, names-1)...)
 		s.total = append(s.total, a.Total.cells()...)
 	}
+	s.hideOnly("organization")
 	s.notes = a.notes()
 	return s
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // sheet is an answer that is not about cost or usage alone, ready to be written in every format: as
@@ -23,11 +24,12 @@ type sheet struct {
 	notes  []string
 }
 
-// title is that of a column for people. A whole column is never cut.
+// title is that of a column for people. A whole column is never cut; a label tells rows apart.
 type title struct {
 	name   string
 	number bool
 	whole  bool
+	label  bool
 }
 
 func (s sheet) lines() [][]string {
@@ -122,4 +124,22 @@ func (s sheet) writeCSV(w io.Writer) error {
 	}
 	c.Flush()
 	return c.Error()
+}
+
+// hideOnly leaves out a column that says the same in every row, while there is another that tells rows
+// apart.
+func (s *sheet) hideOnly(name string) {
+	i := slices.IndexFunc(s.titles, func(t title) bool { return t.name == name })
+	others := slices.ContainsFunc(s.titles, func(t title) bool { return !t.number && t.name != name && t.label })
+	if i < 0 || !others || slices.ContainsFunc(s.cells, func(line []string) bool { return line[i] != s.cells[0][i] }) {
+		return
+	}
+	s.titles = slices.Delete(s.titles, i, i+1)
+	for j := range s.cells {
+		s.cells[j] = slices.Delete(s.cells[j], i, i+1)
+	}
+	if s.total != nil {
+		s.total = slices.Delete(s.total, i, i+1)
+		s.total[0] = "total"
+	}
 }
