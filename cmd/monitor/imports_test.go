@@ -31,8 +31,8 @@ var allowed = map[string]string{
 
 	// These three meet only in cmd/monitor.
 	"internal/collector": "adminapi storage pricing spend config",
-	"internal/metrics":   "storage spend",
-	"internal/web":       "report storage spend config",
+	"internal/metrics":   "report storage spend",
+	"internal/web":       "report forecast storage spend config",
 
 	"cmd/monitor": "adminapi collector config metrics pricing report sim spend storage storage/postgres storage/sqlite web",
 

@@ -82,6 +82,12 @@ func TestForecast(t *testing.T) {
 			}
 			return 10
 		}, 60), november, 35 + 155, 1e-7, forecast.RunRate, 3, 35, 10, false},
+		{"or today", history(noon, func(d time.Time) float64 {
+			if d.Before(at(2026, 11, 15)) {
+				return 0
+			}
+			return 10
+		}, 60), november, 5 + 155, 1e-7, forecast.RunRate, 0, 5, 10, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

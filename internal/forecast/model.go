@@ -79,10 +79,11 @@ func (m *model) points() []point {
 			ps = append(ps, point{age, m.h.weekday(d.Window), max(0, d.Cost.USD())})
 		}
 	}
-	if i := slices.IndexFunc(ps, func(p point) bool { return p.cost > 0 }); i > 0 {
-		ps = ps[i:]
+	first := slices.IndexFunc(ps, func(p point) bool { return p.cost > 0 })
+	if running := m.h.Days[len(m.h.Days)-1]; first < 0 && running.End.After(m.h.AsOf) && running.Cost > 0 {
+		return nil // it begins today
 	}
-	return ps
+	return ps[max(0, first):]
 }
 
 // age is how many days after at the day begins.
