@@ -59,8 +59,8 @@ type Used struct {
 	// Cost is what was billed, and estimated where the bill is not in, from Prepaid.Since up to AsOf.
 	// Cost is known by the hour: count from the full hour that Since lies in.
 	Cost spend.Money
-	// Complete is false where hours between Since and AsOf were never read: the balance is then lower
-	// than what can be told.
+	// Complete is false where hours between Since and AsOf were never read, or tokens have no known
+	// price: the balance is then lower than what can be told.
 	Complete bool
 }
 

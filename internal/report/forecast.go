@@ -96,7 +96,7 @@ func RunForecast(ctx context.Context, store storage.Store, p ForecastParams, now
 		if err != nil {
 			return a, fmt.Errorf("cost history of %s: %w", o.Name, err)
 		}
-		whole, err := a.row(o, spend.Dims{}, h.History, h.Basis, now)
+		whole, err := a.row(o, PartHistory{History: h.History, Basis: h.Basis, Unpriced: h.Unpriced}, now)
 		if err != nil {
 			return a, err
 		}
@@ -112,7 +112,7 @@ func RunForecast(ctx context.Context, store storage.Store, p ForecastParams, now
 			continue
 		}
 		for _, part := range h.Parts {
-			r, err := a.row(o, part.Dims, part.History, part.Basis, now)
+			r, err := a.row(o, part, now)
 			if err != nil {
 				return a, err
 			}
@@ -127,18 +127,17 @@ func RunForecast(ctx context.Context, store storage.Store, p ForecastParams, now
 }
 
 // row forecasts one history.
-func (a ForecastAnswer) row(
-	o storage.OrganizationState, dims spend.Dims, h forecast.History, basis spend.Basis, now time.Time,
-) (ForecastRow, error) {
-	r := ForecastRow{Row: Row{Start: a.Window.Start, End: a.Window.End, OrganizationID: o.ID, Organization: o.Name, Dims: dims}}
-	f, err := forecast.New(h, a.Window, now)
+func (a ForecastAnswer) row(o storage.OrganizationState, h PartHistory, now time.Time) (ForecastRow, error) {
+	r := ForecastRow{Row: Row{Start: a.Window.Start, End: a.Window.End, OrganizationID: o.ID, Organization: o.Name, Dims: h.Dims}}
+	f, err := forecast.New(h.History, a.Window, now)
 	if errors.Is(err, forecast.ErrNoHistory) {
 		return r, nil
 	}
 	if err != nil {
 		return r, fmt.Errorf("%s: %w", o.Name, err)
 	}
-	r.Forecast, r.Basis, r.Cost = f, basis, f.Spent
+	r.Forecast = f
+	r.Figures = Figures{Cost: f.Spent, Basis: h.Basis, Unpriced: h.Unpriced}
 	return r, nil
 }
 
@@ -182,6 +181,7 @@ func (r ForecastRow) figures() object {
 		{name: "method", value: string(r.Method)},
 		{name: "history_days", value: int64(r.HistoryDays)},
 		{name: "missing_days", value: int64(r.MissingDays)},
+		{name: "unpriced_tokens", value: r.Unpriced, optional: true},
 	}
 	if r.Interval {
 		o[5].value = int64(forecast.Coverage)
@@ -260,7 +260,7 @@ func (r ForecastRow) cells() []string {
 	if r.Interval {
 		low, high = USD(r.Low), USD(r.High)
 	}
-	return []string{USD(r.Spent), USD(r.Expected), low, high, USD(r.Today), string(r.Method), fmt.Sprint(r.HistoryDays)}
+	return []string{r.USD(), USD(r.Expected), low, high, USD(r.Today), string(r.Method), fmt.Sprint(r.HistoryDays)}
 }
 
 // notes say what a reader must know about the figures.
@@ -276,6 +276,9 @@ func (a ForecastAnswer) notes() []string {
 	}
 	if len(a.Rows) > 1 {
 		ns = append(ns, "Rows are forecast each from its own history and do not add up to the total.")
+	}
+	if n := a.Total.Unpriced; n > 0 {
+		ns = append(ns, Count(n)+" tokens have no known price: their cost is neither in what was spent nor in the forecast.")
 	}
 	if n := a.Total.MissingDays; n > 0 {
 		ns = append(ns, fmt.Sprintf("Incomplete: %d days of the period were not read in full; the forecast holds an estimate of them, spent does not.", n))

@@ -93,25 +93,18 @@ func TestParseForecastRefuses(t *testing.T) {
 	}
 }
 
-// hourly fills a store with an organization that costs an hour's dollars by the hour since the first of
-// October, and returns it.
-func hourly(t *testing.T, store storage.Store, dollars func(hour time.Time) spend.Money, skip ...spend.Window) {
+// hourly fills a store with an organization that costs something by the hour since the first of October,
+// but for the gaps, of which nothing is read.
+func hourly(t *testing.T, store storage.Store, dollars func(hour time.Time) spend.Money, gaps ...spend.Window) {
 	t.Helper()
 	o := spend.Organization{ID: reporttest.Acme, Name: "acme"}
 	require.NoError(t, store.SaveOrganization(t.Context(), o, reporttest.Now))
 	owner, err := store.Own(t.Context(), o.ID)
 	require.NoError(t, err)
 	end := reporttest.At(22, 10)
-	for from := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC); from.Before(end); from = from.AddDate(0, 0, 1) {
-		w := spend.Window{Start: from, End: from.AddDate(0, 0, 1)}.Intersect(spend.Window{Start: from, End: end})
-		for _, s := range skip {
-			if s.Overlaps(w) {
-				w.End = s.Start
-			}
-		}
-		if w.Empty() {
-			continue
-		}
+	at := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC)
+	for _, gap := range append(gaps, spend.Window{Start: end, End: end}) {
+		w := spend.Window{Start: at, End: gap.Start}
 		var rows []spend.Usage
 		for _, hour := range w.Buckets(spend.Hour) {
 			u := spend.Usage{Bucket: hour.Start, Price: spend.Priced, Dims: spend.Dims{WorkspaceID: reporttest.Default, APIKeyID: spend.NoKey, Model: reporttest.Sonnet}}
@@ -122,6 +115,7 @@ func hourly(t *testing.T, store storage.Store, dollars func(hour time.Time) spen
 			Report: spend.ReportMessages, Grain: spend.Hour, Window: w, At: reporttest.Now, DataAt: w.End,
 		}, rows)
 		require.NoError(t, err)
+		at = gap.End
 	}
 	require.NoError(t, owner.SetWatermark(t.Context(), storage.Watermark{Report: spend.ReportMessages, DataAt: end, ReadAt: reporttest.Now}))
 	require.NoError(t, owner.Release())

@@ -25,7 +25,8 @@ type HistoryQuery struct {
 type CostHistory struct {
 	// History is the cost of all that the filters let through. Its AsOf is zero where nothing was read yet.
 	forecast.History
-	Basis spend.Basis // of what there is since From
+	Basis    spend.Basis // of what there is since From
+	Unpriced int64       // tokens since From that no price is known for: their cost is in no figure
 	// Parts are the same by the dimensions asked for: what had any cost in this time. Their days are
 	// the same days.
 	Parts []PartHistory
@@ -35,7 +36,8 @@ type CostHistory struct {
 type PartHistory struct {
 	spend.Dims
 	forecast.History
-	Basis spend.Basis // of what there is since From; empty for nothing
+	Basis    spend.Basis // of what there is since From; empty for nothing
+	Unpriced int64
 }
 
 // shareDays is how many days tell by what time of day how much of a day's cost has come in.
@@ -99,9 +101,9 @@ func LoadHistory(ctx context.Context, store storage.Store, q HistoryQuery, now t
 		}
 		return x
 	}
-	h.History, h.Basis = history(whole), whole.basis
+	h.History, h.Basis, h.Unpriced = history(whole), whole.basis, whole.unpriced
 	for dims, d := range parts {
-		h.Parts = append(h.Parts, PartHistory{Dims: dims, History: history(*d), Basis: d.basis})
+		h.Parts = append(h.Parts, PartHistory{Dims: dims, History: history(*d), Basis: d.basis, Unpriced: d.unpriced})
 	}
 	slices.SortFunc(h.Parts, func(a, b PartHistory) int {
 		for _, d := range q.By {
@@ -139,9 +141,11 @@ func knownDays(ctx context.Context, store storage.Store, q HistoryQuery, asOf ti
 
 // daily is cost by day.
 type daily struct {
-	days  []spend.Window
-	cost  []spend.Money
-	basis spend.Basis
+	days []spend.Window
+	cost []spend.Money
+
+	basis    spend.Basis
+	unpriced int64
 }
 
 // add adds a row to the day it lies in. Of a row that is only known by the UTC day, where days begin
@@ -156,6 +160,7 @@ func (d *daily) add(r storage.CostRow, from time.Time) {
 	row := spend.Window{Start: r.Start, End: r.End}
 	if r.End.After(from) && (r.Cost != 0 || r.Unpriced > 0) {
 		d.basis = d.basis.And(r.Basis)
+		d.unpriced += r.Unpriced
 	}
 	if i < len(d.days) && d.days[i].Covers(row) {
 		d.cost[i] += r.Cost
