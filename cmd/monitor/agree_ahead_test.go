@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,8 @@ func (a agreement) ahead() {
 	a.claudeCode()
 }
 
-// same asks the API and the command, which must answer alike, and returns the answer.
+// same asks the API and the command, which must answer alike while nothing is collected in between,
+// and returns the answer.
 func (a agreement) same(path string, flags ...string) answer {
 	a.t.Helper()
 	decode := func(text string) (x answer) {
@@ -32,12 +34,23 @@ func (a agreement) same(path string, flags ...string) answer {
 		require.NoError(a.t, decoder.Decode(&x))
 		return x
 	}
-	status, body := a.get(path)
-	require.Equal(a.t, 200, status, "%s", body)
-	want := decode(string(body))
-	require.NotEmpty(a.t, want.Data, path)
-	got := decode(a.monitor(append([]string{"report", "--format", "json"}, flags...)...))
-	require.Equal(a.t, want, got, path)
+	get := func() answer {
+		status, body := a.get(path)
+		require.Equal(a.t, 200, status, "%s", body)
+		return decode(string(body))
+	}
+	want := get()
+	for range 5 {
+		got := decode(a.monitor(append([]string{"report", "--format", "json"}, flags...)...))
+		if after := get(); !reflect.DeepEqual(want, after) {
+			want = after
+			continue
+		}
+		require.NotEmpty(a.t, want.Data, path)
+		require.Equal(a.t, want, got, path)
+		return want
+	}
+	require.Fail(a.t, "the figures never stand still", path)
 	return want
 }
 
@@ -45,8 +58,15 @@ func (a agreement) forecasts() {
 	a.t.Helper()
 	today := spend.Day.Floor(time.Now())
 	for period, from := range map[string]time.Time{"month": spend.MonthStart(today), "day": today} {
-		spent := a.ask("/api/v1/costs", spend.Window{Start: from, End: today.AddDate(0, 0, 1)}, "").Total["cost_usd"]
-		x := a.same("/api/v1/forecast?by=workspace,model&period="+period, "--forecast", "--by", "workspace,model", "--period", period)
+		var spent any
+		var x answer
+		for range 5 {
+			before := spent
+			x = a.same("/api/v1/forecast?by=workspace,model&period="+period, "--forecast", "--by", "workspace,model", "--period", period)
+			if spent = a.ask("/api/v1/costs", spend.Window{Start: from, End: today.AddDate(0, 0, 1)}, "").Total["cost_usd"]; spent == before {
+				break
+			}
+		}
 		require.Equal(a.t, spent, x.Total["spent_usd"], period)
 		var sum int64
 		for _, r := range append(x.Data, x.Total) {

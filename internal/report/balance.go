@@ -49,5 +49,5 @@ func LoadBalance(ctx context.Context, store storage.Store, organization string, 
 			used.add(r, since)
 		}
 	}
-	return forecast.NewBalance(p, forecast.Used{Cost: used.cost[0], Complete: len(missing) == 0 && used.unpriced == 0}, h.History, now)
+	return forecast.NewBalance(p, forecast.Used{Cost: used.cost[0], Complete: len(missing) == 0 && used.since.Unpriced == 0}, h.History, now)
 }

@@ -96,7 +96,7 @@ func RunForecast(ctx context.Context, store storage.Store, p ForecastParams, now
 		if err != nil {
 			return a, fmt.Errorf("cost history of %s: %w", o.Name, err)
 		}
-		whole, err := a.row(o, PartHistory{History: h.History, Basis: h.Basis, Unpriced: h.Unpriced}, now)
+		whole, err := a.row(o, PartHistory{History: h.History, Since: h.Since}, now)
 		if err != nil {
 			return a, err
 		}
@@ -137,7 +137,8 @@ func (a ForecastAnswer) row(o storage.OrganizationState, h PartHistory, now time
 		return r, fmt.Errorf("%s: %w", o.Name, err)
 	}
 	r.Forecast = f
-	r.Figures = Figures{Cost: f.Spent, Basis: h.Basis, Unpriced: h.Unpriced}
+	r.Figures = h.Since
+	r.Cost = f.Spent
 	return r, nil
 }
 
@@ -182,6 +183,7 @@ func (r ForecastRow) figures() object {
 		{name: "history_days", value: int64(r.HistoryDays)},
 		{name: "missing_days", value: int64(r.MissingDays)},
 		{name: "unpriced_tokens", value: r.Unpriced, optional: true},
+		{name: "uncertain", value: r.Uncertain, optional: true},
 	}
 	if r.Interval {
 		o[5].value = int64(forecast.Coverage)
@@ -279,6 +281,9 @@ func (a ForecastAnswer) notes() []string {
 	}
 	if n := a.Total.Unpriced; n > 0 {
 		ns = append(ns, Count(n)+" tokens have no known price: their cost is neither in what was spent nor in the forecast.")
+	}
+	if a.Total.Uncertain {
+		ns = append(ns, "Some prices could not be told for sure.")
 	}
 	if n := a.Total.MissingDays; n > 0 {
 		ns = append(ns, fmt.Sprintf("Incomplete: %d days of the period were not read in full; the forecast holds an estimate of them, spent does not.", n))

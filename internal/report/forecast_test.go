@@ -139,7 +139,7 @@ func TestLoadHistory(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, reporttest.At(22, 10), h.AsOf)
 	require.InDelta(t, 0.25, h.Share, 1e-9, "two of eight hours' dollars")
-	require.Equal(t, spend.Estimated, h.Basis)
+	require.Equal(t, spend.Estimated, h.Since.Basis)
 	require.Len(t, h.Parts, 1)
 	require.Equal(t, h.Days, h.Parts[0].Days)
 	require.Len(t, h.Days, 53)

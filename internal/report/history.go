@@ -25,8 +25,8 @@ type HistoryQuery struct {
 type CostHistory struct {
 	// History is the cost of all that the filters let through. Its AsOf is zero where nothing was read yet.
 	forecast.History
-	Basis    spend.Basis // of what there is since From
-	Unpriced int64       // tokens since From that no price is known for: their cost is in no figure
+	// Since says how what was spent since From is known; its Cost is left to the days.
+	Since Figures
 	// Parts are the same by the dimensions asked for: what had any cost in this time. Their days are
 	// the same days.
 	Parts []PartHistory
@@ -36,8 +36,7 @@ type CostHistory struct {
 type PartHistory struct {
 	spend.Dims
 	forecast.History
-	Basis    spend.Basis // of what there is since From; empty for nothing
-	Unpriced int64
+	Since Figures
 }
 
 // shareDays is how many days tell by what time of day how much of a day's cost has come in.
@@ -101,9 +100,9 @@ func LoadHistory(ctx context.Context, store storage.Store, q HistoryQuery, now t
 		}
 		return x
 	}
-	h.History, h.Basis, h.Unpriced = history(whole), whole.basis, whole.unpriced
+	h.History, h.Since = history(whole), whole.since
 	for dims, d := range parts {
-		h.Parts = append(h.Parts, PartHistory{Dims: dims, History: history(*d), Basis: d.basis, Unpriced: d.unpriced})
+		h.Parts = append(h.Parts, PartHistory{Dims: dims, History: history(*d), Since: d.since})
 	}
 	slices.SortFunc(h.Parts, func(a, b PartHistory) int {
 		for _, d := range q.By {
@@ -144,8 +143,7 @@ type daily struct {
 	days []spend.Window
 	cost []spend.Money
 
-	basis    spend.Basis
-	unpriced int64
+	since Figures // without Cost
 }
 
 // add adds a row to the day it lies in. Of a row that is only known by the UTC day, where days begin
@@ -159,8 +157,7 @@ func (d *daily) add(r storage.CostRow, from time.Time) {
 	})
 	row := spend.Window{Start: r.Start, End: r.End}
 	if r.End.After(from) && (r.Cost != 0 || r.Unpriced > 0) {
-		d.basis = d.basis.And(r.Basis)
-		d.unpriced += r.Unpriced
+		d.since.Add(Figures{Basis: r.Basis, Unpriced: r.Unpriced, Uncertain: r.Uncertain})
 	}
 	if i < len(d.days) && d.days[i].Covers(row) {
 		d.cost[i] += r.Cost
