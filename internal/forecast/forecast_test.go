@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/anthropic-monitor/monitor/internal/forecast"
 	"github.com/anthropic-monitor/monitor/internal/spend"
@@ -352,4 +353,63 @@ func TestPeriods(t *testing.T) {
 		require.Equal(t, tt.want, tt.period.Window(sunday, tt.zone), "%s in %v", tt.period, tt.zone)
 	}
 	require.False(t, forecast.Period("year").Valid())
+}
+
+// Whatever the history, a forecast keeps its promises.
+func TestProperties(t *testing.T) {
+	t.Parallel()
+	zones := []*time.Location{nil, time.FixedZone("east", 20_700), time.FixedZone("west", -34_200)}
+	rapid.Check(t, func(t *rapid.T) {
+		zone := rapid.SampledFrom(zones).Draw(t, "zone")
+		asOf := at(2026, 11, 1).Add(time.Duration(rapid.IntRange(0, 60*24).Draw(t, "minutes")) * 37 * time.Minute)
+		h := forecast.History{AsOf: asOf, Zone: zone, Share: rapid.SampledFrom([]float64{0, 0.3, 1}).Draw(t, "share")}
+		day := forecast.DayOf(asOf.AddDate(0, 0, -rapid.IntRange(0, 70).Draw(t, "days")), zone)
+		cost := rapid.OneOf(rapid.Just(int64(0)), rapid.Int64Range(0, 1e12), rapid.Int64Range(0, 100))
+		for ; day.Start.Before(asOf); day = forecast.DayOf(day.End, zone) {
+			if rapid.IntRange(0, 9).Draw(t, "known") > 0 {
+				h.Days = append(h.Days, forecast.Day{Window: day, Cost: spend.Money(cost.Draw(t, "cost"))})
+			}
+		}
+		now := asOf.Add(time.Duration(rapid.IntRange(0, 3000).Draw(t, "later")) * time.Minute)
+		period := rapid.SampledFrom(forecast.Periods).Draw(t, "period").Window(now, zone)
+		require.True(t, period.Contains(now))
+		f, err := forecast.New(h, period, now)
+		if len(h.Days) == 0 {
+			require.ErrorIs(t, err, forecast.ErrNoHistory)
+			return
+		}
+		require.NoError(t, err)
+		var spent spend.Money
+		for _, d := range h.Days {
+			if period.Contains(d.Start) {
+				spent += d.Cost
+			}
+		}
+		require.Equal(t, spent, f.Spent)
+		require.LessOrEqual(t, f.Spent, f.Low)
+		require.LessOrEqual(t, f.Low, f.Expected)
+		require.LessOrEqual(t, f.Expected, f.High)
+		require.GreaterOrEqual(t, f.Today, spend.Money(0))
+		require.Equal(t, f.Method == forecast.Weekday, f.Interval)
+		last := time.Time{}
+		for _, part := range []int64{0, 1, 2, 3, 4} {
+			day, ok := f.Crosses(f.Expected / 4 * spend.Money(part))
+			require.True(t, ok)
+			require.True(t, period.Contains(day))
+			require.False(t, day.Before(last))
+			last = day
+		}
+		_, ok := f.Crosses(f.Expected + 1)
+		require.False(t, ok)
+	})
+}
+
+func BenchmarkNew(b *testing.B) {
+	w := generate("weekly", 1)
+	h := w.knownAt(12, 15)
+	for b.Loop() {
+		if _, err := forecast.New(h, w.month, h.AsOf); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
