@@ -145,7 +145,7 @@ func RunClaudeCode(ctx context.Context, store storage.Store, p ClaudeCodeParams)
 		}
 		facts, err := store.ClaudeCode(ctx, o.ID, p.Window)
 		if err != nil {
-			return a, fmt.Errorf("Claude Code of %s: %w", o.Name, err)
+			return a, fmt.Errorf("claude code of %s: %w", o.Name, err)
 		}
 		add := func(c spend.ClaudeCode, model string, f ClaudeCodeFigures) {
 			if !p.keeps(c, model) {
