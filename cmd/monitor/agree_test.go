@@ -80,6 +80,7 @@ func TestEverythingAgrees(t *testing.T) {
 				a.bill(spend.Window{Start: spend.Day.Floor(now.AddDate(0, 0, -12)), End: spend.Day.Floor(now.AddDate(0, 0, -3))}, reports == "analytics")
 				a.lastMonth(reports == "analytics")
 				a.commandLine()
+				a.ahead()
 				stop()
 			})
 		}

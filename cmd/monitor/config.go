@@ -16,6 +16,7 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/collector"
 	"github.com/anthropic-monitor/monitor/internal/config"
+	"github.com/anthropic-monitor/monitor/internal/metrics"
 	"github.com/anthropic-monitor/monitor/internal/pricing"
 )
 
@@ -108,6 +109,9 @@ type MetricsConfig struct {
 	MaxSeries int `yaml:"max_series"`
 	// Whether there are metrics for each API key.
 	APIKeys bool `yaml:"api_keys"`
+	// Whether the metrics of Claude Code tell who worked with it: off, hashed (one from another, not
+	// who) or named.
+	ClaudeCodeActors string `yaml:"claude_code_actors" jsonschema:"enum=off,enum=hashed,enum=named"`
 }
 
 // WebConfig is the HTTP server.
@@ -140,7 +144,7 @@ func defaultConfig(getenv func(string) string) *Config {
 		Schedule:      ScheduleConfig{Usage: "* * * * *", Cost: "*/5 * * * *", Inventory: "*/10 * * * *", Prune: "17 3 * * *"},
 		Retention:     RetentionConfig{Minute: 14 * day, Hour: 400 * day},
 		Backfill:      90 * day,
-		Metrics:       MetricsConfig{MaxSeries: 20_000, APIKeys: true},
+		Metrics:       MetricsConfig{MaxSeries: 20_000, APIKeys: true, ClaudeCodeActors: string(metrics.ActorsOff)},
 		Web:           WebConfig{Listen: "127.0.0.1:9599"},
 	}
 }
@@ -219,6 +223,11 @@ func (c *Config) validate(f *config.File) {
 	c.Retention.validate(f, c.Backfill)
 	if c.Metrics.MaxSeries < 0 {
 		f.Problem("metrics.max_series", "must not be negative (0 is no limit)")
+	}
+	switch metrics.Actors(c.Metrics.ClaudeCodeActors) {
+	case metrics.ActorsOff, metrics.ActorsHashed, metrics.ActorsNamed:
+	default:
+		f.Problem("metrics.claude_code_actors", "must be %s, %s or %s", metrics.ActorsOff, metrics.ActorsHashed, metrics.ActorsNamed)
 	}
 	c.Web.validate(f)
 	c.Prices.Check(func(path, format string, args ...any) { f.Problem("prices."+path, format, args...) })

@@ -100,7 +100,7 @@ storage: {postgres: {url: ${DATABASE_URL}}}
 schedule: {usage: "@every 2m"}
 retention: {minute: 2w, hour: 0}
 backfill: 0
-metrics: {api_keys: false}
+metrics: {api_keys: false, claude_code_actors: hashed}
 web: {external_url: "https://monitor.example.com/x"}
 prices: {claude-next*: {input: 0.1, output: 1, cache_read: 0, cache_write_5m: 1, cache_write_1h: 1}}
 `), environment{"DATABASE_URL": "postgres://db/x"}.get)
@@ -118,7 +118,7 @@ prices: {claude-next*: {input: 0.1, output: 1, cache_read: 0, cache_write_5m: 1,
 	require.Equal(t, 14*24*time.Hour, c.Retention.Minute.Duration())
 	require.Zero(t, c.Retention.Hour)
 	require.Zero(t, c.Backfill)
-	require.Equal(t, MetricsConfig{MaxSeries: 20000}, c.Metrics)
+	require.Equal(t, MetricsConfig{MaxSeries: 20000, ClaudeCodeActors: "hashed"}, c.Metrics)
 	require.Equal(t, spend.Dollar/10, *c.Prices["claude-next*"][0].Input)
 }
 

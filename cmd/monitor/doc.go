@@ -49,6 +49,10 @@
 // hour of the past. export streams history, day by day, to the formats of other programs. Each can be
 // read alone.
 //
+// What a period will have cost, and how long a prepaid balance lasts, are pure functions of package
+// forecast; report reads the days that they need (history.go), and measures how full rate limits are
+// (headroom.go), for pages, metrics and whoever else asks.
+//
 // # Around it
 //
 // config reads YAML strictly and keeps secrets from being printed; what sections there are, their

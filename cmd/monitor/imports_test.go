@@ -20,17 +20,19 @@ var allowed = map[string]string{
 	"internal/sim":     "",
 	"internal/pricing": "spend config",
 
+	"internal/forecast": "spend",
+
 	"internal/adminapi": "spend config",
 
 	"internal/storage":          "spend",
 	"internal/storage/sqlite":   "storage spend",
 	"internal/storage/postgres": "storage spend",
-	"internal/report":           "storage spend",
+	"internal/report":           "storage forecast spend",
 
 	// These three meet only in cmd/monitor.
 	"internal/collector": "adminapi storage pricing spend config",
-	"internal/metrics":   "storage spend",
-	"internal/web":       "report storage spend config",
+	"internal/metrics":   "report storage spend",
+	"internal/web":       "report forecast storage spend config",
 
 	"internal/export": "metrics report storage spend",
 

@@ -212,6 +212,7 @@ func (g *generation) build(a *app) error {
 	g.mu, g.owns, g.collectors = &sync.Mutex{}, map[string]bool{}, nil
 	g.snapshot = metrics.New(g.store, metrics.Options{
 		MaxSeries: g.config.Metrics.MaxSeries, APIKeys: g.config.Metrics.APIKeys,
+		ClaudeCodeActors: metrics.Actors(g.config.Metrics.ClaudeCodeActors),
 	})
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(

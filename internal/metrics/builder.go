@@ -184,54 +184,6 @@ func (b *builder) usageAt() time.Time {
 	return refused
 }
 
-func (b *builder) rateLimits(ctx context.Context) error {
-	ls, err := b.store.RateLimits(ctx, b.id)
-	if err != nil {
-		return fmt.Errorf("rate limits: %w", err)
-	}
-	groups := newLabels()
-	for _, l := range ls {
-		groups.add(l.GroupID, cmp.Or(l.Group, l.GroupID))
-	}
-	for _, l := range ls {
-		b.gauge(rateLimit, float64(l.Value), b.workspaces.get(l.WorkspaceID), groups.get(l.GroupID), l.Limiter)
-	}
-	return nil
-}
-
-// claudeCode adds yesterday, if the report has been read at all.
-func (b *builder) claudeCode(ctx context.Context) error {
-	if !slices.ContainsFunc(b.marks, func(m storage.Watermark) bool {
-		return m.Report == spend.ReportClaudeCode && !m.DataAt.IsZero()
-	}) {
-		return nil
-	}
-	today := spend.Day.Floor(b.now)
-	rows, err := b.store.ClaudeCode(ctx, b.id, spend.Window{Start: today.AddDate(0, 0, -1), End: today})
-	if err != nil {
-		return fmt.Errorf("claude code: %w", err)
-	}
-	var sum spend.ClaudeCode
-	var money spend.Money
-	for _, r := range rows {
-		sum.Sessions += r.Sessions
-		sum.LinesAdded += r.LinesAdded
-		sum.LinesRemoved += r.LinesRemoved
-		sum.Commits += r.Commits
-		sum.PullRequests += r.PullRequests
-		for _, m := range r.Models {
-			money += m.Cost
-		}
-	}
-	b.gauge(codeSessions, float64(sum.Sessions))
-	b.gauge(codeLines, float64(sum.LinesAdded), "added")
-	b.gauge(codeLines, float64(sum.LinesRemoved), "removed")
-	b.gauge(codeCommits, float64(sum.Commits))
-	b.gauge(codePullRequests, float64(sum.PullRequests))
-	b.gauge(codeCost, money.USD())
-	return nil
-}
-
 // keyFacts adds what is known of each key. Beyond the limit keys are left out, the longest known
 // first in: facts of several keys under one label would say nothing.
 func (b *builder) keyFacts(ctx context.Context, keys []spend.APIKey) error {

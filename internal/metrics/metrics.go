@@ -13,6 +13,7 @@ package metrics
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -75,17 +76,6 @@ var (
 	rateLimit = desc("anthropic_rate_limit",
 		"Rate limit as configured, by group of models and limiter. An empty workspace is the organization's own limit.",
 		"workspace", "model_group", "limiter")
-	codeSessions = desc("anthropic_claude_code_sessions",
-		"Claude Code sessions yesterday (UTC), by the Claude Code report.")
-	codeLines = desc("anthropic_claude_code_lines_of_code",
-		"Lines of code added and removed with Claude Code yesterday (UTC), by the Claude Code report.",
-		"type")
-	codeCommits = desc("anthropic_claude_code_commits",
-		"Commits made with Claude Code yesterday (UTC), by the Claude Code report.")
-	codePullRequests = desc("anthropic_claude_code_pull_requests",
-		"Pull requests made with Claude Code yesterday (UTC), by the Claude Code report.")
-	codeCost = desc("anthropic_claude_code_cost_usd",
-		"The Claude Code report's own estimate of yesterday's cost (UTC) in US dollars. It is not part of anthropic_cost_usd.")
 
 	dataTimestamp = desc("anthropic_monitor_data_timestamp_seconds",
 		"Newest time up to which the report's data is complete.",
@@ -103,7 +93,7 @@ var (
 
 	descs = []*prometheus.Desc{
 		tokensTotal, requestsTotal, webSearchesTotal, costTotal, keyTokensTotal, unpricedTotal, cost, keyCost, keyLastUsed,
-		keyInfo, cacheHitRatio, rateLimit, codeSessions, codeLines, codeCommits, codePullRequests, codeCost, dataTimestamp,
+		keyInfo, cacheHitRatio, rateLimit, rateLimitUsed, dataTimestamp,
 		jobLastSuccess, seriesDropped, leader, snapshotTimestamp,
 	}
 )
@@ -128,6 +118,9 @@ type Options struct {
 	MaxSeries int
 	// APIKeys exposes a series for each API key.
 	APIKeys bool
+	// ClaudeCodeActors gives the metrics of Claude Code a label that tells who worked with it; off and
+	// empty are sums.
+	ClaudeCodeActors Actors
 }
 
 // Metrics is a collector of what the store knows. It is safe for concurrent use.
@@ -147,7 +140,7 @@ func New(store storage.Store, o Options) *Metrics {
 
 // Describe implements [prometheus.Collector].
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range descs {
+	for _, d := range slices.Concat(descs, m.options.claudeCode().all()) {
 		ch <- d
 	}
 }

@@ -69,7 +69,10 @@ func countName(k spend.Kind) string {
 }
 
 // row is the fields of a row.
-func (p Params) row(r Row) object {
+func (p Params) row(r Row) object { return append(p.dimensions(r), p.figures(r.Figures)...) }
+
+// dimensions are the fields of a row that say what it is about.
+func (p Params) dimensions(r Row) object {
 	o := object{
 		{name: "start", value: r.Start.UTC().Format(time.RFC3339)},
 		{name: "end", value: r.End.UTC().Format(time.RFC3339)},
@@ -88,7 +91,7 @@ func (p Params) row(r Row) object {
 		}
 		o = append(o, field{name: string(d), value: r.Name(d)})
 	}
-	return append(o, p.figures(r.Figures)...)
+	return o
 }
 
 // MarshalJSON writes the answer as the HTTP API gives it: as_of (null if nothing was read yet),

@@ -209,10 +209,25 @@ func (a Answer) WriteTable(w io.Writer, width int) error {
 		}
 		widths[widest]--
 	}
+	return drawTable(w, a.heading(), lines, widths, numbers(cs), true, a.notes())
+}
+
+// numbers tells the columns that are aligned to the right.
+func numbers(cs []column) []bool {
+	ns := make([]bool, len(cs))
+	for i, c := range cs {
+		ns[i] = c.number
+	}
+	return ns
+}
+
+// drawTable writes lines of cells, the first of which are titles, cut to the widths, below a heading
+// and above notes. Where the last line is a total, a rule is above it.
+func drawTable(w io.Writer, heading string, lines [][]string, widths []int, numbers []bool, total bool, notes []string) error {
 	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "%s\n\n", a.heading())
+	fmt.Fprintf(b, "%s\n\n", heading)
 	for n, line := range lines {
-		if n == len(lines)-1 {
+		if total && n == len(lines)-1 {
 			fmt.Fprintln(b, strings.Repeat("─", sum(widths)))
 		}
 		var s strings.Builder
@@ -222,7 +237,7 @@ func (a Answer) WriteTable(w io.Writer, width int) error {
 			}
 			cell = cut(cell, widths[i])
 			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if cs[i].number {
+			if numbers[i] {
 				s.WriteString(pad + cell)
 			} else {
 				s.WriteString(cell + pad)
@@ -230,7 +245,7 @@ func (a Answer) WriteTable(w io.Writer, width int) error {
 		}
 		fmt.Fprintln(b, strings.TrimRight(s.String(), " "))
 	}
-	for i, n := range a.notes() {
+	for i, n := range notes {
 		if i == 0 {
 			fmt.Fprintln(b)
 		}
@@ -269,14 +284,18 @@ func cut(s string, width int) string {
 // WriteMarkdown writes the answer as a Markdown table under a line that says what it is.
 func (a Answer) WriteMarkdown(w io.Writer) error {
 	cs := a.columns()
+	return drawMarkdown(w, a.heading(), a.cells(cs, false), numbers(cs), true, a.notes())
+}
+
+// drawMarkdown writes what drawTable does as a Markdown table.
+func drawMarkdown(w io.Writer, heading string, lines [][]string, numbers []bool, total bool, notes []string) error {
 	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "%s\n\n", a.heading())
+	fmt.Fprintf(b, "%s\n\n", heading)
 	escape := strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "<", "&lt;", "`", "\\`")
-	lines := a.cells(cs, false)
 	for n, line := range lines {
 		for i, cell := range line {
 			cell = escape.Replace(cell)
-			if n == len(lines)-1 && cell != "" {
+			if total && n == len(lines)-1 && cell != "" {
 				cell = "**" + cell + "**"
 			}
 			if i > 0 {
@@ -286,13 +305,13 @@ func (a Answer) WriteMarkdown(w io.Writer) error {
 		}
 		b.WriteString(" |\n")
 		if n == 0 {
-			for _, c := range cs {
-				b.WriteString(map[bool]string{false: "| --- ", true: "| ---: "}[c.number])
+			for _, number := range numbers {
+				b.WriteString(map[bool]string{false: "| --- ", true: "| ---: "}[number])
 			}
 			b.WriteString("|\n")
 		}
 	}
-	for _, n := range a.notes() {
+	for _, n := range notes {
 		fmt.Fprintf(b, "\n%s\n", n)
 	}
 	return b.Flush()

@@ -56,6 +56,8 @@ type organizationPage struct {
 	Spent  []spent
 	Chart  chart
 	Top    []ranking
+	End    monthEnd
+	Limits limitsTable
 	Jobs   []job
 }
 
@@ -148,7 +150,11 @@ func (s *server) organizationPage(ctx context.Context, o storage.OrganizationSta
 		}
 		p.Top = append(p.Top, rank(a, d))
 	}
-	return p, nil
+	if p.End, err = s.monthEnd(ctx, o, now); err != nil {
+		return p, err
+	}
+	p.Limits, err = s.limitsTable(ctx, o)
+	return p, err
 }
 
 // rank orders the rows by cost, the greatest first.

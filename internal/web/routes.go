@@ -68,6 +68,9 @@ func New(o Options) http.Handler {
 
 	mux.Handle("/api/v1/costs", get(s.api(s.costs)))
 	mux.Handle("/api/v1/usage", get(s.api(s.usage)))
+	mux.Handle("/api/v1/forecast", get(s.api(s.forecast)))
+	mux.Handle("/api/v1/headroom", get(s.api(s.headroom)))
+	mux.Handle("/api/v1/claude-code", get(s.api(s.claudeCode)))
 	mux.Handle("/api/v1/jobs", get(s.api(s.jobs)))
 	mux.Handle("/api/v1/status", get(s.api(s.status)))
 	mux.Handle("/api/v1/keys", get(s.api(s.keys)))

@@ -48,6 +48,10 @@ func TestAPI(t *testing.T) {
 		"keys.json":   "/api/v1/keys",
 		"jobs.json":   "/api/v1/jobs",
 		"status.json": "/api/v1/status",
+
+		"forecast.json":    "/api/v1/forecast?by=workspace&organization=acme",
+		"headroom.json":    "/api/v1/headroom?organization=acme",
+		"claude_code.json": "/api/v1/claude-code?by=actor",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,9 +71,10 @@ func TestAPIOfAnEmptyStore(t *testing.T) {
 	for target, want := range map[string]string{
 		"/api/v1/costs?from=2026-11-01&to=2026-11-02": `{"as_of":null,"from":"2026-11-01T00:00:00Z","to":"2026-11-02T00:00:00Z",` +
 			`"data":[],"total":{"cost_usd":"0","list_usd":"0"}}`,
-		"/api/v1/keys":   `{"as_of":null,"data":[]}`,
-		"/api/v1/jobs":   `{"as_of":"2026-11-22T10:30:00Z","data":[]}`,
-		"/api/v1/status": `{"version":"1.2.3","as_of":"2026-11-22T10:30:00Z","data":[]}`,
+		"/api/v1/headroom": `{"as_of":null,"data":[]}`,
+		"/api/v1/keys":     `{"as_of":null,"data":[]}`,
+		"/api/v1/jobs":     `{"as_of":"2026-11-22T10:30:00Z","data":[]}`,
+		"/api/v1/status":   `{"version":"1.2.3","as_of":"2026-11-22T10:30:00Z","data":[]}`,
 	} {
 		status, body, _ := ask(t, h, http.MethodGet, target)
 		require.Equal(t, http.StatusOK, status)
@@ -88,6 +93,10 @@ func TestErrors(t *testing.T) {
 		{"GET", "/api/v1/costs?step=week", 400, `unknown step "week" (hour, day or total)`},
 		{"GET", "/api/v1/costs?from=2026-12-01&to=2026-11-01", 400, "must be before to"},
 		{"GET", "/api/v1/usage?by=team", 400, `unknown dimension "team"`},
+		{"GET", "/api/v1/forecast?period=year", 400, `unknown period "year" (day, week, month or quarter)`},
+		{"GET", "/api/v1/headroom?from=2026-11-01", 400, "more than a day"},
+		{"GET", "/api/v1/claude-code?by=workspace", 400, `unknown dimension "workspace"`},
+		{"POST", "/api/v1/forecast", 405, "Method POST is not allowed here"},
 		{"GET", "/api/v1/keys?workspace=a", 400, `unknown parameter "workspace"`},
 		{"GET", "/api/v1/jobs?a=b", 400, `unknown parameter "a"`},
 		{"GET", "/api/v1/status?a=b", 400, `unknown parameter "a"`},

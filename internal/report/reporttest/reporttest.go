@@ -151,10 +151,13 @@ func acme(f filler) {
 	f.ok(f.SaveMembers(ctx, []spend.Member{{ID: "user_01Ada", Email: "ada@acme.example", Name: "Ada", Role: "admin", AddedAt: At(1, 0)}}, At(19, 0)))
 	f.ok(f.SaveRateLimits(ctx, "", []spend.RateLimit{
 		{GroupID: "sonnet", GroupType: "model_group", Group: "Claude Sonnet 5", Models: []string{Sonnet}, Limiter: "requests_per_minute", Value: 4000},
+		{GroupID: "sonnet", GroupType: "model_group", Group: "Claude Sonnet 5", Models: []string{Sonnet}, Limiter: "input_tokens_per_minute_cache_aware", Value: 50_000},
+		{GroupID: "sonnet", GroupType: "model_group", Group: "Claude Sonnet 5", Models: []string{Sonnet}, Limiter: "output_tokens_per_minute", Value: 10_000},
 		{GroupID: "batch", GroupType: "batch", Group: "Message Batches", Limiter: "enqueued_batch_requests", Value: 500000},
 	}, At(19, 0)))
 	f.ok(f.SaveRateLimits(ctx, Staging2, []spend.RateLimit{
 		{WorkspaceID: Staging2, GroupID: "sonnet", GroupType: "model_group", Group: "Claude Sonnet 5", Models: []string{Sonnet}, Limiter: "requests_per_minute", Value: 100},
+		{WorkspaceID: Staging2, GroupID: "sonnet", GroupType: "model_group", Group: "Claude Sonnet 5", Models: []string{Sonnet}, Limiter: "output_tokens_per_minute", Value: 1000},
 	}, At(19, 0)))
 	acmeFacts(f)
 	f.ok(f.ReplaceClaudeCode(ctx, At(21, 0), []spend.ClaudeCode{

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/anthropic-monitor/monitor/internal/report"
+	"github.com/anthropic-monitor/monitor/internal/storage"
+)
+
+// printable is an answer that can be printed in every format.
+type printable interface {
+	WriteTable(w io.Writer, width int) error
+	WriteJSON(w io.Writer) error
+	WriteCSV(w io.Writer) error
+	WriteMarkdown(w io.Writer) error
+}
+
+// question asks the store.
+type question func(context.Context, storage.Store) (printable, error)
+
+// other is the question that the flags ask where it is about something else than cost or usage; else
+// it is nil.
+func (c reportCmd) other(now time.Time) (question, error) {
+	if c.Period != "" && !c.Forecast {
+		return nil, errors.New("--period goes with --forecast only; for cost give --from and --to")
+	}
+	if !c.Forecast && !c.Headroom && !c.ClaudeCode {
+		return nil, nil
+	}
+	if c.Step != string(report.StepTotal) {
+		return nil, fmt.Errorf("--step %s goes with cost and usage only", c.Step)
+	}
+	values, err := c.values()
+	if err != nil {
+		return nil, err
+	}
+	values.Del("step")
+	switch {
+	case c.Forecast:
+		return c.forecast(values, now)
+	case c.Headroom:
+		if len(c.By) > 0 {
+			return nil, errors.New("--by does not go with --headroom, which is by workspace, model group and limiter")
+		}
+		values.Del("by")
+		p, err := report.ParseHeadroom(values, now)
+		return func(ctx context.Context, store storage.Store) (printable, error) {
+			return report.RunHeadroom(ctx, store, p)
+		}, err
+	default:
+		p, err := report.ParseClaudeCode(values, now)
+		return func(ctx context.Context, store storage.Store) (printable, error) {
+			return report.RunClaudeCode(ctx, store, p)
+		}, err
+	}
+}
+
+func (c reportCmd) forecast(values url.Values, now time.Time) (question, error) {
+	if c.Period != "" {
+		values.Set("period", c.Period)
+	}
+	p, err := report.ParseForecast(values, now)
+	return func(ctx context.Context, store storage.Store) (printable, error) {
+		return report.RunForecast(ctx, store, p, now)
+	}, err
+}
+
+// answer opens the store, asks and prints. An error in the question is wrong usage.
+func (c reportCmd) answer(a *app, ask question, err error) error {
+	if err != nil {
+		return usageError{err}
+	}
+	config, err := a.config()
+	if err != nil {
+		return err
+	}
+	store, err := openStore(a.ctx, a, config)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	answer, err := ask(a.ctx, store)
+	if err != nil {
+		return err
+	}
+	return c.write(a, answer)
+}
+
+// Width of a table that goes to no terminal.
+const plainWidth = 120
+
+// write prints the answer in the format asked for.
+func (c reportCmd) write(a *app, answer printable) error {
+	switch c.Format {
+	case "json":
+		return answer.WriteJSON(a.stdout)
+	case "csv":
+		return answer.WriteCSV(a.stdout)
+	case "markdown":
+		return answer.WriteMarkdown(a.stdout)
+	}
+	width := plainWidth
+	if f, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
+			width = w
+		}
+	}
+	return answer.WriteTable(a.stdout, width)
+}
