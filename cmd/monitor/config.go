@@ -17,6 +17,7 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/collector"
 	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/pricing"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 // Config is the shape of the configuration file; config.example.yaml shows every key. The comments
@@ -38,6 +39,8 @@ type Config struct {
 	Web WebConfig `yaml:"web"`
 	// Prices that override the built-in table or add to it, by model; a model may end in *.
 	Prices pricing.Overrides `yaml:"prices"`
+	// Whose the use is: teams, by their workspaces and API keys; what none claims is called unmapped.
+	Teams team.Teams `yaml:"teams"`
 
 	file string // that it was read from, empty for defaults
 }
@@ -221,6 +224,7 @@ func (c *Config) validate(f *config.File) {
 		f.Problem("metrics.max_series", "must not be negative (0 is no limit)")
 	}
 	c.Web.validate(f)
+	c.Teams.Check(f.Problem)
 	c.Prices.Check(func(path, format string, args ...any) { f.Problem("prices."+path, format, args...) })
 }
 

@@ -25,14 +25,15 @@ var allowed = map[string]string{
 	"internal/storage":          "spend",
 	"internal/storage/sqlite":   "storage spend",
 	"internal/storage/postgres": "storage spend",
-	"internal/report":           "storage spend",
+	"internal/team":             "storage spend",
+	"internal/report":           "storage spend pricing team",
 
 	// These three meet only in cmd/monitor.
-	"internal/collector": "adminapi storage pricing spend config",
-	"internal/metrics":   "storage spend",
-	"internal/web":       "report storage spend config",
+	"internal/collector": "adminapi storage pricing spend config team",
+	"internal/metrics":   "storage spend team",
+	"internal/web":       "report storage spend config pricing team",
 
-	"cmd/monitor": "adminapi collector config metrics pricing report sim spend storage storage/postgres storage/sqlite web",
+	"cmd/monitor": "adminapi collector config metrics pricing report sim spend storage storage/postgres storage/sqlite team web",
 
 	// Only tests import these.
 	"internal/golden":              "",

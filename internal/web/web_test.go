@@ -87,7 +87,8 @@ func TestErrors(t *testing.T) {
 	}{
 		{"GET", "/api/v1/costs?step=week", 400, `unknown step "week" (hour, day or total)`},
 		{"GET", "/api/v1/costs?from=2026-12-01&to=2026-11-01", 400, "must be before to"},
-		{"GET", "/api/v1/usage?by=team", 400, `unknown dimension "team"`},
+		{"GET", "/api/v1/usage?by=teams", 400, `unknown dimension "teams"`},
+		{"GET", "/api/v1/usage?by=team", 400, `no teams are configured`},
 		{"GET", "/api/v1/keys?workspace=a", 400, `unknown parameter "workspace"`},
 		{"GET", "/api/v1/jobs?a=b", 400, `unknown parameter "a"`},
 		{"GET", "/api/v1/status?a=b", 400, `unknown parameter "a"`},
