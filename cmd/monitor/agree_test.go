@@ -72,7 +72,7 @@ func TestEverythingAgrees(t *testing.T) {
 				if reports == "cost_report" {
 					o.Analytics = "refused"
 				}
-				w := newWorld(t, database, o, "backfill: 65d\n")
+				w := newWorld(t, database, o, "backfill: 65d\n"+agreeTeams)
 				w.monitor("once")
 				stop := w.serve()
 				a := agreement{w, now}
@@ -80,6 +80,7 @@ func TestEverythingAgrees(t *testing.T) {
 				a.bill(spend.Window{Start: spend.Day.Floor(now.AddDate(0, 0, -12)), End: spend.Day.Floor(now.AddDate(0, 0, -3))}, reports == "analytics")
 				a.lastMonth(reports == "analytics")
 				a.commandLine()
+				a.teams(reports == "analytics")
 				stop()
 			})
 		}
@@ -289,7 +290,7 @@ func (a agreement) commandLine() {
 }
 
 // labels are those of the metrics compared here.
-type costLabels struct{ workspace, model, apiKey, period, basis string }
+type costLabels struct{ workspace, model, apiKey, team, period, basis string }
 
 // metric reads a gauge from the daemon.
 func (a agreement) metric(name string) map[costLabels]float64 {
@@ -313,6 +314,8 @@ func (a agreement) metric(name string) map[costLabels]float64 {
 				l.model = p.GetValue()
 			case "api_key":
 				l.apiKey = p.GetValue()
+			case "team":
+				l.team = p.GetValue()
 			case "period":
 				l.period = p.GetValue()
 			case "basis":

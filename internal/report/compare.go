@@ -169,7 +169,7 @@ func (c Comparison) table() table {
 	}
 	title := map[Kind]string{Costs: "Cost", Usage: "Tokens"}[k]
 	t := table{
-		heading: title + " " + span(c.Now.Window, c.Now.AsOf) + "\ncompared with " + span(c.Before.Window, c.Before.AsOf),
+		heading: title + " " + span(c.Now.Window, c.Now.AsOf) + "\ncompared with the time " + span(c.Before.Window, c.Before.AsOf),
 		rows:    len(rows), columns: c.Now.names(plain), notes: c.notes(),
 	}
 	total := c.total()
