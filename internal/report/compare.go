@@ -50,7 +50,9 @@ func Compare(ctx context.Context, store storage.Store, p Params, sort Sort, n in
 		return c, err
 	}
 	kept := largest(n, c.Now, c.Before)
-	folded := max(fold(&c.Now, kept), fold(&c.Before, kept))
+	folded := others(kept, c.Now, c.Before)
+	c.Now.keep(kept, folded)
+	c.Before.keep(kept, folded)
 	index := map[group]int{}
 	for _, r := range c.Now.Rows {
 		index[r.group()] = len(c.Rows)
@@ -65,11 +67,6 @@ func Compare(ctx context.Context, store storage.Store, p Params, sort Sort, n in
 		r.Start, r.End, r.Figures = c.Now.Window.Start, c.Now.Window.End, Figures{}
 		c.Rows = append(c.Rows, Compared{Row: r, Was: was, Gone: true})
 	}
-	for i := range c.Rows {
-		if r := &c.Rows[i]; r.Folded > 0 {
-			r.Folded = folded
-		}
-	}
 	slices.SortStableFunc(c.Rows, func(x, y Compared) int {
 		if d := cmp.Compare(min(x.Folded, 1), min(y.Folded, 1)); d != 0 {
 			return d
@@ -81,16 +78,6 @@ func Compare(ctx context.Context, store storage.Store, p Params, sort Sort, n in
 		return x.compare(y.Row, p.By)
 	})
 	return c, nil
-}
-
-// fold joins the groups that are not kept and returns how many they were.
-func fold(a *Answer, kept map[group]bool) int {
-	a.keep(kept)
-	n := 0
-	for _, r := range a.Rows {
-		n = max(n, r.Folded)
-	}
-	return n
 }
 
 // Previous is the time to compare a window with: the same length before it; for a window that begins

@@ -298,7 +298,7 @@ func (s Savings) PerMillionOutput() (spend.Money, bool) {
 		cost, sign = -cost, -1
 	}
 	hi, lo := bits.Mul64(uint64(cost), 1_000_000)
-	if out <= 0 || s.Used.Basis == "" || hi >= uint64(out) {
+	if unknown := s.Used.Basis == "" || cost == 0 && s.Used.Unpriced > 0; unknown || out <= 0 || hi >= uint64(out) {
 		return 0, false
 	}
 	q, r := bits.Div64(hi, lo, uint64(out))

@@ -189,7 +189,7 @@ func (e *Efficiency) Limit(n int) {
 		}
 		sums[k].add(r.Savings)
 	}
-	a.keep(kept)
+	a.keep(kept, others(kept, a))
 	e.Rows = e.Rows[:0]
 	for _, r := range a.Rows {
 		k := efficiencyKey{r.group(), r.Start.Unix(), r.End.Unix()}

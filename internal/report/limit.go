@@ -38,7 +38,24 @@ func (k Kind) amount(f Figures) int64 {
 
 // Limit keeps the n groups that have the most over the whole time and joins the others in one row for
 // each bucket and organization, "other (7)", so that the total stays. 0 keeps all.
-func (a *Answer) Limit(n int) { a.keep(largest(n, *a)) }
+func (a *Answer) Limit(n int) {
+	kept := largest(n, *a)
+	a.keep(kept, others(kept, *a))
+}
+
+// others counts the groups of the answers that are not kept, by organization.
+func others(kept map[group]bool, answers ...Answer) map[string]int {
+	seen, counts := map[group]bool{}, map[string]int{}
+	for _, a := range answers {
+		for _, r := range a.Rows {
+			if g := r.group(); !kept[g] && !seen[g] {
+				seen[g] = true
+				counts[r.OrganizationID]++
+			}
+		}
+	}
+	return counts
+}
 
 // largest lists the n groups that have the most in the answers together; nil is all of them.
 func largest(n int, answers ...Answer) map[group]bool {
@@ -57,15 +74,20 @@ func largest(n int, answers ...Answer) map[group]bool {
 		return nil
 	}
 	slices.SortStableFunc(order, func(g, h group) int { return cmp.Compare(sums[h], sums[g]) })
-	kept := map[group]bool{}
-	for _, g := range order[:n] {
-		kept[g] = true
+	kept, left := map[group]bool{}, map[string]int{}
+	for _, g := range order[n:] {
+		left[g.organization]++
+	}
+	for i, g := range order {
+		if i < n || left[g.organization] == 1 { // one other alone is no longer by its own name
+			kept[g] = true
+		}
 	}
 	return kept
 }
 
-// keep joins the rows of all other groups; nil keeps all.
-func (a *Answer) keep(kept map[group]bool) {
+// keep joins the rows of all other groups, of which there are so many by organization; nil keeps all.
+func (a *Answer) keep(kept map[group]bool, folded map[string]int) {
 	if kept == nil || len(a.By) == 0 {
 		return
 	}
@@ -73,22 +95,13 @@ func (a *Answer) keep(kept map[group]bool) {
 		organization string
 		start, end   time.Time
 	}
-	folded := map[string]map[group]bool{}
-	for _, r := range a.Rows {
-		if g := r.group(); !kept[g] {
-			if folded[r.OrganizationID] == nil {
-				folded[r.OrganizationID] = map[group]bool{}
-			}
-			folded[r.OrganizationID][g] = true
-		}
-	}
-	rows, others := make([]Row, 0, len(a.Rows)), map[bucket]*Row{}
-	flush := func(start time.Time) { // the others of a bucket come behind its rows
+	rows, joined := make([]Row, 0, len(a.Rows)), map[bucket]*Row{}
+	flush := func(start time.Time) { // what is joined of a bucket comes behind its rows
 		var due []Row
-		for b, r := range others {
+		for b, r := range joined {
 			if !b.start.Equal(start) {
 				due = append(due, *r)
-				delete(others, b)
+				delete(joined, b)
 			}
 		}
 		slices.SortFunc(due, func(r, s Row) int {
@@ -103,13 +116,13 @@ func (a *Answer) keep(kept map[group]bool) {
 			continue
 		}
 		b := bucket{r.OrganizationID, r.Start, r.End}
-		if others[b] == nil {
-			others[b] = &Row{
+		if joined[b] == nil {
+			joined[b] = &Row{
 				Start: r.Start, End: r.End, OrganizationID: r.OrganizationID, Organization: r.Organization,
-				Folded: len(folded[r.OrganizationID]),
+				Folded: folded[r.OrganizationID],
 			}
 		}
-		others[b].Add(r.Figures)
+		joined[b].Add(r.Figures)
 	}
 	flush(time.Time{})
 	a.Rows = rows

@@ -33,7 +33,8 @@ type column struct {
 
 const (
 	gap      = 2  // spaces between columns
-	minWidth = 8  // what a column of names is never made narrower than
+	minWidth = 8  // what a column of names is made narrower than only when nothing else helps
+	atLeast  = 3  // what it is never made narrower than
 	minBar   = 6  // what a bar is not worth showing under
 	maxBar   = 24 // what a bar is long enough with
 )
@@ -136,7 +137,7 @@ func (t table) fit(width int) layout {
 	for width > 0 && l.width() > width {
 		widest := -1
 		for i, c := range l.columns {
-			if !c.whole && !c.number && l.widths[i] > minWidth && (widest < 0 || l.widths[i] > l.widths[widest]) {
+			if !c.whole && !c.number && l.widths[i] > atLeast && (widest < 0 || l.widths[i] > l.widths[widest]) {
 				widest = i
 			}
 		}

@@ -108,7 +108,11 @@ func percent(n, whole int64) string {
 func (p Params) names(rows []Row) []column {
 	var cs []column
 	if p.Step == StepDay || p.Step == StepHour {
-		cs = append(cs, column{title: string(p.Step), whole: true, cell: func(n int) string { return bucketName(rows[n]) }})
+		c := column{title: string(p.Step), whole: true, cell: func(n int) string { return bucketName(rows[n]) }}
+		if p.Step == StepHour {
+			c.short = func(n int) string { return bucketName(rows[n])[len("2026-"):] } // the heading has the year
+		}
+		cs = append(cs, c)
 	}
 	several := slices.ContainsFunc(rows, func(r Row) bool { return r.OrganizationID != rows[0].OrganizationID })
 	if several || slices.Contains(p.By, spend.ByOrganization) {
