@@ -19,18 +19,19 @@ import (
 const plainWidth = 120
 
 type reportCmd struct {
-	Usage      bool     `help:"Print usage instead of cost."`
-	By         []string `placeholder:"DIMENSION,…" help:"Group by: organization, workspace, model, api_key, service_tier, cost_type, token_type, team, …"`
-	From       string   `placeholder:"TIME" help:"First day (2026-01-31, UTC) or instant (RFC 3339); default: the first of the month."`
-	To         string   `placeholder:"TIME" help:"End, not included; default: now."`
-	Step       string   `enum:"hour,day,total" default:"total" help:"A row for each ${enum}."`
-	Where      []string `placeholder:"DIMENSION=VALUE" sep:"none" help:"Only this name or id, which may end in *; repeatable."`
-	Compare    bool     `help:"Beside the period before: of the same length, or the same days of the month before."`
-	Efficiency bool     `help:"Print what caching and batches saved, and what output costs."`
-	WhatIf     string   `placeholder:"MODEL" help:"What the same tokens would cost on this model, at list prices; with the efficiency."`
-	Sort       string   `enum:"name,amount," default:"" help:"Rows by name, or the largest amount first; default: by name, with --limit by amount."`
-	Limit      int      `placeholder:"N" help:"Only the N largest; the rest becomes one line."`
-	Format     string   `enum:"table,json,csv,markdown" default:"table" help:"Output as ${enum}."`
+	Usage  bool     `help:"Print usage instead of cost."`
+	By     []string `placeholder:"DIMENSION,…" help:"Group by: organization, workspace, model, api_key, service_tier, cost_type, token_type, team, …"`
+	From   string   `placeholder:"TIME" help:"First day (2026-01-31, UTC) or instant (RFC 3339); default: the first of the month."`
+	To     string   `placeholder:"TIME" help:"End, not included; default: now."`
+	Step   string   `enum:"hour,day,total" default:"total" help:"A row for each ${enum}."`
+	Where  []string `placeholder:"DIMENSION=VALUE" sep:"none" help:"Only this name or id, which may end in *; repeatable."`
+	Format string   `enum:"table,json,csv,markdown" default:"table" help:"Output as ${enum}."`
+
+	Compare    bool   `help:"Beside the period before: of the same length, or the same days of the month before."`
+	Efficiency bool   `help:"Print what caching and batches saved, and what output costs."`
+	WhatIf     string `placeholder:"MODEL" help:"What the same tokens would cost on this model, at list prices; with the efficiency."`
+	Sort       string `enum:"auto,name,amount" default:"auto" help:"Rows by name, or the largest amount first; auto is by name, with --limit by amount."`
+	Limit      int    `placeholder:"N" help:"Only the N largest; the rest becomes one line."`
 }
 
 // Run answers from the store; it asks nothing of the API.
@@ -73,7 +74,7 @@ func (c reportCmd) Run(a *app) error {
 	}
 	defer store.Close()
 	sort := report.Sort(c.Sort)
-	if sort == "" && c.Limit > 0 {
+	if c.Sort == "auto" && c.Limit > 0 {
 		sort = report.SortAmount
 	}
 	switch {
@@ -113,7 +114,7 @@ func (c reportCmd) check() error {
 		return errors.New("--compare does not go with --efficiency and --what-if")
 	case c.Compare && c.Step != string(report.StepTotal):
 		return errors.New("--compare compares totals: leave --step out")
-	case (c.Limit > 0 || c.Sort != "") && len(c.By) == 0:
+	case (c.Limit > 0 || c.Sort != "auto") && len(c.By) == 0:
 		return errors.New("--limit and --sort need --by, which says what the rows are")
 	}
 	return nil
