@@ -47,6 +47,10 @@
 // tables, CSV, Markdown and JSON; `monitor report`, the JSON API and the pages of web all answer
 // through it, so that they agree. metrics exposes the snapshot. Each can be read alone.
 //
+// team says whose the use of a workspace and key is, from the section teams of the configuration and
+// the stored inventory. No fact has a team: report and metrics fold their answers by it, and the
+// collector keeps the mapping in the store for the SQL views.
+//
 // # Around it
 //
 // config reads YAML strictly and keeps secrets from being printed; what sections there are, their

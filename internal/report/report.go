@@ -6,7 +6,8 @@
 // business; this package turns names into ids on the way in and ids into names on the way out,
 // joins rows that differ only in their basis, and says as of when the figures are.
 //
-// A new dimension of package spend needs no change here.
+// [Compare] puts the period before beside an answer, [RunEfficiency] says how well money is spent; both are
+// written in the same formats. A new dimension of package spend needs no change here.
 package report
 
 import (
