@@ -185,7 +185,11 @@ func (t table) write(w io.Writer, width int) error {
 			if i > 0 {
 				s.WriteString(strings.Repeat(" ", gap))
 			}
-			cell = cut(cell, l.widths[i])
+			if n == 0 {
+				cell = cut(cell, l.widths[i])
+			} else {
+				cell = squeeze(cell, l.widths[i])
+			}
 			pad := strings.Repeat(" ", l.widths[i]-textWidth(cell))
 			if l.columns[i].number {
 				s.WriteString(pad + cell)

@@ -51,19 +51,38 @@ func textWidth(s string) int {
 	return n
 }
 
-// cut shortens what is wider than so many cells; the end is marked.
+// cut shortens what is wider than so many cells at its end, which is marked.
 func cut(s string, width int) string {
 	if textWidth(s) <= width {
 		return s
 	}
-	n, end := 0, len(s)
+	return head(s, width-1) + "…"
+}
+
+// squeeze shortens what is wider than so many cells in its middle: names of models and of things of one
+// name differ in their ends.
+func squeeze(s string, width int) string {
+	if textWidth(s) <= width {
+		return s
+	}
+	rs := []rune(s)
+	n, first := 0, len(rs)
+	for first > 0 && n+runeWidth(rs[first-1]) <= (width-1)/2 {
+		first--
+		n += runeWidth(rs[first])
+	}
+	return head(s, width-1-n) + "…" + string(rs[first:])
+}
+
+// head is the beginning of the text that takes at most so many cells.
+func head(s string, width int) string {
+	n := 0
 	for i, r := range s {
-		if n += runeWidth(r); n > width-1 {
-			end = i
-			break
+		if n += runeWidth(r); n > width {
+			return s[:i]
 		}
 	}
-	return s[:end] + "…"
+	return s
 }
 
 // clean keeps names from driving the terminal.
