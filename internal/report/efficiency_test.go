@@ -103,7 +103,7 @@ func TestEfficiencyAgrees(t *testing.T) {
 	store := reporttest.Filled(t)
 	for _, window := range []string{"from=2026-10-01", "from=2026-11-19T07:00:00Z&to=2026-11-22T09:00:00Z", "from=2026-11-20T10:00:00Z&to=2026-11-20T11:00:00Z"} {
 		want := efficiency(t, store, window).Total
-		for _, d := range append(report.Dimensions(report.Usage), "") {
+		for _, d := range []spend.Dimension{spend.ByTeam, spend.ByServiceTier, spend.ByAPIKey, ""} {
 			for _, step := range []string{"hour", "day", "total"} {
 				query := window + "&step=" + step + "&by=" + string(d)
 				e := efficiency(t, store, query)
