@@ -147,6 +147,18 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+func TestPageOfTeams(t *testing.T) {
+	t.Parallel()
+	o := options(reporttest.Filled(t))
+	_, body, _ := ask(t, web.New(o), http.MethodGet, "/")
+	require.NotContains(t, body, "Teams this month")
+	o.Teams = team.Teams{{Name: "search <&>", Workspaces: []string{reporttest.Staging}}}
+	_, body, _ = ask(t, web.New(o), http.MethodGet, "/")
+	require.Contains(t, body, "<h2>Teams this month</h2>")
+	require.Contains(t, body, `<span class="name">search &lt;&amp;&gt;</span>`)
+	require.Contains(t, body, `<span class="name">unmapped</span>`)
+}
+
 func TestPages(t *testing.T) {
 	t.Parallel()
 	status, body, header := ask(t, web.New(options(reporttest.Filled(t))), http.MethodGet, "/")
