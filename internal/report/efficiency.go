@@ -240,6 +240,7 @@ func savings(prices *pricing.Table, u spend.Usage, whatIf string) Savings {
 	}
 	cost := func(u spend.Usage) (spend.Money, bool) {
 		prices.Estimate(&u)
+		s.Uncertain = s.Uncertain || u.Price == spend.Uncertain
 		return u.Estimate.Sum(), u.Price == spend.Priced || u.Price == spend.Uncertain
 	}
 	here, ok := cost(u)
@@ -247,9 +248,6 @@ func savings(prices *pricing.Table, u spend.Usage, whatIf string) Savings {
 		s.NoPrice, s.Other.NoPrice = tokens, tokens
 		return s
 	}
-	prices.Estimate(&u)
-	s.Uncertain = u.Price == spend.Uncertain
-
 	uncached := u
 	uncached.Counts = spend.Counts{spend.UncachedInput: tokens - u.Counts[spend.Output], spend.Output: u.Counts[spend.Output]}
 	if m, ok := cost(uncached); ok {

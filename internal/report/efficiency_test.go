@@ -27,7 +27,10 @@ func prices(t *testing.T) *pricing.Table {
 		e.SetDefaults()
 		return []pricing.Entry{e}
 	}
+	tiered := entry(1, 1, 1, 1, 1)
+	tiered[0].PromptTier = &entry(2, 2, 2, 2, 2)[0].TokenPrices
 	table, err := pricing.Load(pricing.Overrides{
+		"tiered-1": tiered,
 		reporttest.Sonnet: entry(30, 150, 3, 40, 60), reporttest.Haiku: entry(10, 50, 1, 12, 20), "cheap-1": entry(1, 1, 1, 1, 1),
 	})
 	require.NoError(t, err)
@@ -89,6 +92,10 @@ func TestSavings(t *testing.T) {
 	// Writing to the cache costs more than it brings: 40,000 written at 4 instead of 3.
 	s = efficiency(t, store, "api_key=ci&workspace=staging&from=2026-11-03&to=2026-11-04").Total
 	require.Equal(t, "-0.04", s.CacheSaved.String())
+
+	// That a price could not be told for sure is said, also of the other model.
+	require.False(t, efficiency(t, store, "api_key=prod&from=2026-11-19&to=2026-11-20&what_if=cheap-1").Total.Uncertain)
+	require.True(t, efficiency(t, store, "api_key=prod&from=2026-11-19&to=2026-11-20&what_if=tiered-1").Total.Uncertain)
 
 	// What has no price is told apart.
 	s = efficiency(t, store, "model=claude-opus-6&what_if=cheap-1").Total
