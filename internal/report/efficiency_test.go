@@ -30,7 +30,7 @@ func prices(t *testing.T) *pricing.Table {
 	tiered := entry(1, 1, 1, 1, 1)
 	tiered[0].PromptTier = &entry(2, 2, 2, 2, 2)[0].TokenPrices
 	table, err := pricing.Load(pricing.Overrides{
-		"tiered-1": tiered,
+		"tiered-1":        tiered,
 		reporttest.Sonnet: entry(30, 150, 3, 40, 60), reporttest.Haiku: entry(10, 50, 1, 12, 20), "cheap-1": entry(1, 1, 1, 1, 1),
 	})
 	require.NoError(t, err)
