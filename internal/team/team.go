@@ -214,8 +214,11 @@ func (ts Teams) Map(workspaces []spend.Workspace, keys []spend.APIKey) Map {
 		for _, k := range slices.Sorted(maps.Keys(w.Tags)) {
 			tags = append(tags, k+"="+w.Tags[k])
 		}
+		before := len(m.conflicts)
 		if byTag := claim(ByTag, w.ID, name, tags...); t == "" {
 			t = byTag
+		} else {
+			m.conflicts = m.conflicts[:before] // tags do not matter
 		}
 		if t != "" {
 			m.workspaces[w.ID] = t

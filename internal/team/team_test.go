@@ -73,7 +73,7 @@ func TestMap(t *testing.T) {
 	require.Empty(t, problems(ts))
 	m := ts.Map([]spend.Workspace{
 		{ID: "wrkspc_1", Name: "production", Label: "production", Tags: map[string]string{"team": "search"}},
-		{ID: "wrkspc_2", Name: "other", Label: "other"},
+		{ID: "wrkspc_2", Name: "other", Label: "other", Tags: map[string]string{"env": "prod", "region": "eu"}}, // claimed by its id
 		{ID: "wrkspc_3", Name: "tagged", Label: "tagged", Tags: map[string]string{"env": "testing", "region": "eu"}},
 		{ID: "wrkspc_4", Name: "staging", Label: "staging"},
 		{ID: "wrkspc_5", Name: "staging", Label: "staging (222222)"},
@@ -112,7 +112,7 @@ func TestMap(t *testing.T) {
 			idle = append(idle, e.Path)
 		}
 	}
-	require.Equal(t, []string{"teams[0].api_keys[1]", "teams[1].api_keys[1]", "teams[1].tags[0]"}, idle)
+	require.Equal(t, []string{"teams[0].api_keys[1]", "teams[1].api_keys[1]"}, idle)
 	require.Equal(t, []storage.TeamOf{
 		{Kind: "api_key", ID: "apikey_1", Team: "search"}, {Kind: "api_key", ID: "apikey_2", Team: "search"},
 		{Kind: "workspace", ID: "wrkspc_1", Team: "ops"}, {Kind: "workspace", ID: "wrkspc_2", Team: "search"},
