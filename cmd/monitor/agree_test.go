@@ -72,7 +72,7 @@ func TestEverythingAgrees(t *testing.T) {
 				if reports == "cost_report" {
 					o.Analytics = "refused"
 				}
-				w := newWorld(t, database, o, "backfill: 65d\n")
+				w := newWorld(t, database, o, "backfill: 65d\n"+agreeTeams)
 				w.monitor("once")
 				stop := w.serve()
 				a := agreement{w, now}
@@ -81,6 +81,7 @@ func TestEverythingAgrees(t *testing.T) {
 				a.lastMonth(reports == "analytics")
 				a.commandLine()
 				a.ahead()
+				a.teams(reports == "analytics")
 				stop()
 			})
 		}
@@ -290,7 +291,7 @@ func (a agreement) commandLine() {
 }
 
 // labels are those of the metrics compared here.
-type costLabels struct{ workspace, model, apiKey, period, basis string }
+type costLabels struct{ workspace, model, apiKey, team, period, basis string }
 
 // metric reads a gauge from the daemon.
 func (a agreement) metric(name string) map[costLabels]float64 {
@@ -314,6 +315,8 @@ func (a agreement) metric(name string) map[costLabels]float64 {
 				l.model = p.GetValue()
 			case "api_key":
 				l.apiKey = p.GetValue()
+			case "team":
+				l.team = p.GetValue()
 			case "period":
 				l.period = p.GetValue()
 			case "basis":

@@ -18,6 +18,7 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/metrics"
 	"github.com/anthropic-monitor/monitor/internal/pricing"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 // Config is the shape of the configuration file; config.example.yaml shows every key. The comments
@@ -39,6 +40,8 @@ type Config struct {
 	Web WebConfig `yaml:"web"`
 	// Prices that override the built-in table or add to it, by model; a model may end in *.
 	Prices pricing.Overrides `yaml:"prices"`
+	// Whose the use is: teams, by their workspaces and API keys; what none claims is called unmapped.
+	Teams team.Teams `yaml:"teams"`
 
 	file string // that it was read from, empty for defaults
 }
@@ -230,6 +233,7 @@ func (c *Config) validate(f *config.File) {
 		f.Problem("metrics.claude_code_actors", "must be %s, %s or %s", metrics.ActorsOff, metrics.ActorsHashed, metrics.ActorsNamed)
 	}
 	c.Web.validate(f)
+	c.Teams.Check(f.Problem)
 	c.Prices.Check(func(path, format string, args ...any) { f.Problem("prices."+path, format, args...) })
 }
 

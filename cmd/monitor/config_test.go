@@ -14,6 +14,7 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/golden"
 	"github.com/anthropic-monitor/monitor/internal/pricing"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 // environment is a getenv that knows these variables only.
@@ -33,7 +34,7 @@ func TestConfigExample(t *testing.T) {
 	require.True(t, want.Organizations[0].AdminKey.Equal(c.Organizations[0].AdminKey))
 	want.Organizations[0].AdminKey = c.Organizations[0].AdminKey
 	want.Storage.SQLite.Path = "monitor.db" // the default depends on the user
-	want.Prices = pricing.Overrides{}
+	want.Prices, want.Teams = pricing.Overrides{}, team.Teams{}
 	want.file = examplePath
 	require.Equal(t, want, c, "the example shows the defaults")
 }
@@ -43,7 +44,7 @@ func TestConfigExampleIsComplete(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(examplePath)
 	require.NoError(t, err)
-	all := strings.NewReplacer("\n  # ", "\n  ", "\n  #   ", "\n    ", "prices: {}", "prices:", "\n#  ", "\n  ").Replace(string(text))
+	all := strings.NewReplacer("\n  # ", "\n  ", "\n  #   ", "\n    ", "prices: {}", "prices:", "teams: []", "teams:", "\n#  ", "\n  ").Replace(string(text))
 	var c Config
 	f := config.Load("all.yaml", []byte(all), environment{}.get, &c)
 	require.NoError(t, f.Err())
@@ -52,6 +53,8 @@ func TestConfigExampleIsComplete(t *testing.T) {
 	}
 	_, err = pricing.Load(c.Prices)
 	require.NoError(t, err, "the example's prices")
+	c.Teams.Check(f.Problem)
+	require.NoError(t, f.Err(), "the example's teams")
 }
 
 // configPaths lists the paths of all keys under the type, with list elements 0 and the map key

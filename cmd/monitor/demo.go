@@ -12,6 +12,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/anthropic-monitor/monitor/internal/sim"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 type demoCmd struct {
@@ -35,6 +36,7 @@ func (c demoCmd) Run(a *app) error {
 		}
 		return a.getenv(name)
 	})
+	config.Teams = demoTeams
 	config.Storage.SQLite = &SQLiteConfig{Path: filepath.Join(dir, "monitor.db")}
 	listener, err := c.listen(a, config.Web.Listen)
 	if err != nil {
@@ -46,10 +48,21 @@ func (c demoCmd) Run(a *app) error {
   Page      http://%[1]s/
   Metrics   http://%[1]s/metrics
   API       http://%[1]s/api/v1/costs?by=workspace,model&step=day
+  Teams     http://%[1]s/api/v1/costs?by=team
+  Savings   http://%[1]s/api/v1/efficiency?by=model
 
 Its history of 90 days is being collected now and is complete in a few seconds.
 `, listener.Addr())
 	return serve(a, config, listener, func() (*Config, error) { return config, nil })
+}
+
+// demoTeams share production by their keys and leave something unmapped.
+var demoTeams = team.Teams{
+	{Name: "platform", Tags: []string{"team=platform"}},
+	{Name: "search", APIKeys: []string{"search-*"}, Tags: []string{"team=search"}},
+	{Name: "data", APIKeys: []string{"nightly-etl", "billing-export"}},
+	{Name: "research", Workspaces: []string{"research"}},
+	{Name: "engineering", Workspaces: []string{"Claude Code", "hackathon"}},
 }
 
 func (c demoCmd) listen(a *app, standard string) (net.Listener, error) {

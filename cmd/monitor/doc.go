@@ -53,6 +53,10 @@
 // forecast; report reads the days that they need (history.go), and measures how full rate limits are
 // (headroom.go), for pages, metrics and whoever else asks.
 //
+// team says whose the use of a workspace and key is, from the section teams of the configuration and
+// the stored inventory. No fact has a team: report and metrics fold their answers by it, and the
+// collector keeps the mapping in the store for the SQL views.
+//
 // # Around it
 //
 // config reads YAML strictly and keeps secrets from being printed; what sections there are, their

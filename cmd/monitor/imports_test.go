@@ -27,16 +27,17 @@ var allowed = map[string]string{
 	"internal/storage":          "spend",
 	"internal/storage/sqlite":   "storage spend",
 	"internal/storage/postgres": "storage spend",
-	"internal/report":           "storage forecast spend",
+	"internal/team":             "storage spend",
+	"internal/report":           "storage forecast pricing spend team",
 
 	// These three meet only in cmd/monitor.
-	"internal/collector": "adminapi storage pricing spend config",
-	"internal/metrics":   "report storage spend",
-	"internal/web":       "report forecast storage spend config",
+	"internal/collector": "adminapi storage pricing spend config team",
+	"internal/metrics":   "report storage spend team",
+	"internal/web":       "report forecast storage spend config pricing team",
 
 	"internal/export": "metrics report storage spend",
 
-	"cmd/monitor": "adminapi collector config export metrics pricing report sim spend storage storage/postgres storage/sqlite web",
+	"cmd/monitor": "adminapi collector config export metrics pricing report sim spend storage storage/postgres storage/sqlite team web",
 
 	// Only tests import these.
 	"internal/golden":              "",

@@ -13,6 +13,7 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/report"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 // printable is an answer that can be printed in every format.
@@ -23,8 +24,8 @@ type printable interface {
 	WriteMarkdown(w io.Writer) error
 }
 
-// question asks the store.
-type question func(context.Context, storage.Store) (printable, error)
+// question asks the store about an organization with these teams.
+type question func(context.Context, storage.Store, team.Teams) (printable, error)
 
 // other is the question that the flags ask where it is about something else than cost or usage; else
 // it is nil.
@@ -35,8 +36,11 @@ func (c reportCmd) other(now time.Time) (question, error) {
 	if !c.Forecast && !c.Headroom && !c.ClaudeCode {
 		return nil, nil
 	}
-	if c.Step != string(report.StepTotal) {
+	switch {
+	case c.Step != string(report.StepTotal):
 		return nil, fmt.Errorf("--step %s goes with cost and usage only", c.Step)
+	case c.Compare, c.Limit != 0, c.Sort != "auto", c.WhatIf != "":
+		return nil, errors.New("--compare, --sort, --limit and --what-if go with cost and usage only")
 	}
 	values, err := c.values()
 	if err != nil {
@@ -52,12 +56,12 @@ func (c reportCmd) other(now time.Time) (question, error) {
 		}
 		values.Del("by")
 		p, err := report.ParseHeadroom(values, now)
-		return func(ctx context.Context, store storage.Store) (printable, error) {
+		return func(ctx context.Context, store storage.Store, _ team.Teams) (printable, error) {
 			return report.RunHeadroom(ctx, store, p)
 		}, err
 	default:
 		p, err := report.ParseClaudeCode(values, now)
-		return func(ctx context.Context, store storage.Store) (printable, error) {
+		return func(ctx context.Context, store storage.Store, _ team.Teams) (printable, error) {
 			return report.RunClaudeCode(ctx, store, p)
 		}, err
 	}
@@ -68,7 +72,11 @@ func (c reportCmd) forecast(values url.Values, now time.Time) (question, error) 
 		values.Set("period", c.Period)
 	}
 	p, err := report.ParseForecast(values, now)
-	return func(ctx context.Context, store storage.Store) (printable, error) {
+	return func(ctx context.Context, store storage.Store, teams team.Teams) (printable, error) {
+		p, err := p.WithTeams(teams)
+		if err != nil {
+			return nil, usageError{err}
+		}
 		return report.RunForecast(ctx, store, p, now)
 	}, err
 }
@@ -87,7 +95,7 @@ func (c reportCmd) answer(a *app, ask question, err error) error {
 		return err
 	}
 	defer store.Close()
-	answer, err := ask(a.ctx, store)
+	answer, err := ask(a.ctx, store, config.Teams)
 	if err != nil {
 		return err
 	}

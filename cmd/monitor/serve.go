@@ -211,7 +211,7 @@ func (g *generation) build(a *app) error {
 	g.log = a.log
 	g.mu, g.owns, g.collectors = &sync.Mutex{}, map[string]bool{}, nil
 	g.snapshot = metrics.New(g.store, metrics.Options{
-		MaxSeries: g.config.Metrics.MaxSeries, APIKeys: g.config.Metrics.APIKeys,
+		MaxSeries: g.config.Metrics.MaxSeries, APIKeys: g.config.Metrics.APIKeys, Teams: g.config.Teams,
 		ClaudeCodeActors: metrics.Actors(g.config.Metrics.ClaudeCodeActors),
 	})
 	registry := prometheus.NewRegistry()
@@ -238,6 +238,7 @@ func (g *generation) build(a *app) error {
 	g.handler = web.New(web.Options{
 		Store: g.store, Gatherer: registry, Log: a.log, Version: release, Now: time.Now,
 		Backfill: g.config.Backfill.Duration(), Reload: g.reload, Authenticated: g.authenticated,
+		Teams: g.config.Teams, Prices: prices,
 	})
 	return nil
 }

@@ -42,7 +42,7 @@ func newCollector(
 	after func(ctx context.Context, organization string, now time.Time),
 ) (*collector.Collector, error) {
 	return collector.New(collector.Options{
-		Name: org.Name, Client: client, Store: store, Prices: prices, Log: a.log, Owning: owning, After: after,
+		Name: org.Name, Client: client, Store: store, Prices: prices, Teams: config.Teams, Log: a.log, Owning: owning, After: after,
 		Config: collector.Config{
 			Usage: config.Schedule.Usage, Cost: config.Schedule.Cost,
 			Inventory: config.Schedule.Inventory, Prune: config.Schedule.Prune,

@@ -33,6 +33,7 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/pricing"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 // How long the loop waits before it tries again.
@@ -60,13 +61,14 @@ type Config struct {
 // Retention is how long facts are kept at a grain; 0 is for ever.
 type Retention struct{ Minute, Hour, Day time.Duration }
 
-// Options are what a Collector needs; all but Name and After are required.
+// Options are what a Collector needs; all but Name, Teams and After are required.
 type Options struct {
 	// Name is the organization's label; if empty the API's name is used.
 	Name   string
 	Client *adminapi.Client
 	Store  storage.Store
 	Prices *pricing.Table
+	Teams  team.Teams // whose the use is, for the SQL views
 	Config Config
 	Log    *slog.Logger
 	// After is called when a tick has been stored, also when its jobs failed. It handles its own errors.

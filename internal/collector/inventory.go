@@ -75,6 +75,7 @@ func (w *worker) apiKeys(ctx context.Context) ([]spend.APIKey, error) {
 
 // collectInventory reads the lists that are due, and some workspaces' own.
 func (w *worker) collectInventory(ctx context.Context, now time.Time) error {
+	w.teamsDue = true
 	var errs []error
 	for _, l := range w.inventory() {
 		if !w.listDue(l.name, l.every, now) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 // worker works one organization that it owns.
@@ -36,6 +37,10 @@ type worker struct {
 	lists        map[string]time.Time           // when lists that change rarely were read
 	asked        int64                          // newest request that was seen
 	refusedLists map[string]struct{}            // lists whose refusal was logged
+	teamsDue     bool                           // the inventory may have changed since teams were stored
+	teamsStored  bool                           // teams were stored at all
+	teams        team.Map                       // as stored last
+	saidTeams    map[string]bool                // conflicts between teams that were logged
 }
 
 // failure is a repair that was refused, and until when it is not tried again.
@@ -56,6 +61,8 @@ func newWorker(c *Collector, owner storage.Owner, org storage.OrganizationState)
 		length:       map[spend.Report]time.Duration{},
 		lists:        map[string]time.Time{},
 		refusedLists: map[string]struct{}{},
+		teamsDue:     true,
+		saidTeams:    map[string]bool{},
 	}
 }
 
@@ -181,6 +188,11 @@ func (w *worker) after(ctx context.Context, now time.Time) error {
 			}
 		} else {
 			w.changed = false
+		}
+	}
+	if err := w.storeTeams(ctx); err != nil {
+		if err := w.essential(ctx, "storing teams", err); err != nil {
+			return err
 		}
 	}
 	if w.After != nil {

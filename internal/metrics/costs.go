@@ -11,6 +11,7 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 // pair is a workspace and a model, or a workspace and a key: ids, or labels.
@@ -22,14 +23,24 @@ type part struct {
 	basis spend.Basis
 }
 
-// dayCost is the cost of a UTC day, by model and by key.
-type dayCost struct{ models, keys map[part]spend.Money }
+// teamPart is the cost of a team on one basis.
+type teamPart struct {
+	team  string
+	basis spend.Basis
+}
+
+// dayCost is the cost of a UTC day, by model, by key and by team.
+type dayCost struct {
+	models, keys map[part]spend.Money
+	teams        map[teamPart]spend.Money
+}
 
 // costHistory keeps the days that the periods are made of. It is derived: days that the store says
 // have changed are read again.
 type costHistory struct {
 	seq  int64 // change number up to which the days are those of the store
 	days map[time.Time]dayCost
+	of   team.Map // whose the use was in them
 }
 
 // refresh reads the days of the window that are missing or have changed.
@@ -41,6 +52,14 @@ func (h *costHistory) refresh(ctx context.Context, b *builder, w spend.Window) e
 	}
 	for _, d := range changed {
 		delete(h.days, d)
+	}
+	of, err := team.Load(ctx, b.store, b.options.Teams, b.id)
+	if err != nil {
+		return fmt.Errorf("teams: %w", err)
+	}
+	if !of.Equal(h.of) {
+		clear(h.days)
+		h.of = of
 	}
 	for d := range h.days {
 		if !w.Contains(d) {
@@ -65,7 +84,7 @@ func (h *costHistory) refresh(ctx context.Context, b *builder, w spend.Window) e
 func (h *costHistory) read(ctx context.Context, b *builder, w spend.Window) error {
 	days := map[time.Time]dayCost{}
 	for _, d := range w.Buckets(spend.Day) {
-		days[d.Start] = dayCost{models: map[part]spend.Money{}, keys: map[part]spend.Money{}}
+		days[d.Start] = dayCost{models: map[part]spend.Money{}, keys: map[part]spend.Money{}, teams: map[teamPart]spend.Money{}}
 	}
 	// Two questions, since a bill by the day is exact by model and only shared out by key.
 	for _, by := range []spend.Dimension{spend.ByModel, spend.ByAPIKey} {
@@ -91,6 +110,9 @@ func (h *costHistory) read(ctx context.Context, b *builder, w spend.Window) erro
 				day.keys[p] += r.Cost
 			}
 		}
+	}
+	if err := h.readTeams(ctx, b, w, days); err != nil {
+		return err
 	}
 	for d, c := range days {
 		h.days[d] = c
@@ -144,11 +166,14 @@ func (b *builder) costs(ctx context.Context, h *costHistory) error {
 	return nil
 }
 
-// periodSums are the cost gauges' values, by model and by key.
-type periodSums struct{ models, keys map[point]spend.Money }
+// periodSums are the cost gauges' values, by model, by key and by team.
+type periodSums struct {
+	models, keys map[point]spend.Money
+	teams        map[teamPoint]spend.Money
+}
 
 func newPeriodSums() periodSums {
-	return periodSums{models: map[point]spend.Money{}, keys: map[point]spend.Money{}}
+	return periodSums{map[point]spend.Money{}, map[point]spend.Money{}, map[teamPoint]spend.Money{}}
 }
 
 // add adds the cost of a day, or of a part of it, to a period.
@@ -159,6 +184,9 @@ func (s periodSums) add(b *builder, period string, c dayCost) {
 	for x, money := range c.keys {
 		s.keys[point{pair{b.workspaces.get(x.workspace), b.keys.get(x.other)}, period, x.basis}] += money
 	}
+	for x, money := range c.teams {
+		s.teams[teamPoint{x, period}] += money
+	}
 }
 
 func (b *builder) costGauges(s periodSums) {
@@ -166,6 +194,7 @@ func (b *builder) costGauges(s periodSums) {
 	if b.options.APIKeys {
 		b.costGauge(keyCost, "anthropic_api_key_cost_usd", s.keys)
 	}
+	b.teamGauge(s.teams)
 }
 
 // point is a series of a cost gauge, by labels.

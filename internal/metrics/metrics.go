@@ -21,6 +21,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 // desc describes a metric of an organization.
@@ -64,6 +65,10 @@ var (
 		"Cost in US dollars by API key of a calendar period in UTC (weeks begin on Monday), "+asOf+". The bases add up. An empty "+
 			"api_key is use without a key, (unattributed) what no key can be told for.",
 		"workspace", "api_key", "period", "basis")
+	teamCost = desc("anthropic_team_cost_usd",
+		"Cost in US dollars by team of a calendar period in UTC (weeks begin on Monday), "+asOf+". The bases add up, and so do the teams: "+
+			"unmapped is what belongs to none of them. Only where teams are configured.",
+		"team", "period", "basis")
 	keyLastUsed = desc("anthropic_api_key_last_used_timestamp_seconds",
 		"End of the newest time in which the API key was used, as fine as it is known. Absent: no use was seen.",
 		"workspace", "api_key")
@@ -92,7 +97,7 @@ var (
 		"When the metrics of stored data were last brought up to date.", nil, nil)
 
 	descs = []*prometheus.Desc{
-		tokensTotal, requestsTotal, webSearchesTotal, costTotal, keyTokensTotal, unpricedTotal, cost, keyCost, keyLastUsed,
+		tokensTotal, requestsTotal, webSearchesTotal, costTotal, keyTokensTotal, unpricedTotal, cost, keyCost, teamCost, keyLastUsed,
 		keyInfo, cacheHitRatio, rateLimit, rateLimitUsed, dataTimestamp,
 		jobLastSuccess, seriesDropped, leader, snapshotTimestamp,
 	}
@@ -121,6 +126,8 @@ type Options struct {
 	// ClaudeCodeActors gives the metrics of Claude Code a label that tells who worked with it; off and
 	// empty are sums.
 	ClaudeCodeActors Actors
+	// Teams says whose the use is; without any there are no metrics of teams.
+	Teams team.Teams
 }
 
 // Metrics is a collector of what the store knows. It is safe for concurrent use.

@@ -18,6 +18,7 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/report/reporttest"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 var both = map[string]bool{reporttest.Acme: true, reporttest.Beta: true}
@@ -52,7 +53,9 @@ func scrape(g prometheus.Gatherer) string {
 
 func TestGolden(t *testing.T) {
 	t.Parallel()
-	m := metrics.New(reporttest.Filled(t), metrics.Options{APIKeys: true})
+	m := metrics.New(reporttest.Filled(t), metrics.Options{APIKeys: true, Teams: team.Teams{
+		{Name: "ops", Workspaces: []string{"Default"}}, {Name: "search", APIKeys: []string{"ci"}},
+	}})
 	text, _ := gathered(t, m, reporttest.Now, both)
 	golden.Check(t, "metrics.txt", []byte(text))
 

@@ -359,8 +359,8 @@ func (a ClaudeCodeAnswer) WriteCSV(w io.Writer) error { return a.sheet().writeCS
 
 // WriteTable is described at WriteJSON.
 func (a ClaudeCodeAnswer) WriteTable(w io.Writer, width int) error {
-	return a.sheet().writeTable(w, width)
+	return a.sheet().table().write(w, width)
 }
 
 // WriteMarkdown is described at WriteJSON.
-func (a ClaudeCodeAnswer) WriteMarkdown(w io.Writer) error { return a.sheet().writeMarkdown(w) }
+func (a ClaudeCodeAnswer) WriteMarkdown(w io.Writer) error { return a.sheet().table().writeMarkdown(w) }

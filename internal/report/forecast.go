@@ -13,6 +13,7 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/forecast"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 // ForecastParams is a question about what the running period will have cost at its end.
@@ -20,6 +21,14 @@ type ForecastParams struct {
 	Period forecast.Period
 	By     []spend.Dimension
 	Where  []Filter
+	Teams  team.Teams // what the dimension team means
+}
+
+// WithTeams is the question with the teams that its dimension team means; see [Params.WithTeams].
+func (p ForecastParams) WithTeams(ts team.Teams) (ForecastParams, error) {
+	asked, err := Params{By: p.By, Where: p.Where}.WithTeams(ts)
+	p.Teams = asked.Teams
+	return p, err
 }
 
 // ParseForecast reads a question from query parameters: period (day, week, month or quarter; default
@@ -54,6 +63,7 @@ func ParseForecast(values url.Values, now time.Time) (ForecastParams, error) {
 // ForecastAnswer is the answer: rows ordered by organization and the names of the dimensions.
 type ForecastAnswer struct {
 	ForecastParams
+	Nothing []Nothing // filters that mean nothing that has cost
 	AsOf   time.Time // the oldest of the rows; zero if nothing was read yet
 	Window spend.Window
 	Rows   []ForecastRow
@@ -72,7 +82,7 @@ type ForecastRow struct {
 func RunForecast(ctx context.Context, store storage.Store, p ForecastParams, now time.Time) (ForecastAnswer, error) {
 	a := ForecastAnswer{ForecastParams: p, Window: p.Period.Window(now, time.UTC)}
 	// What a filter may mean is what had cost in the time that is looked at.
-	params := Params{Kind: Costs, Step: StepTotal, By: p.By, Where: p.Where, From: a.Window.Start, To: now.UTC()}
+	params := Params{Kind: Costs, Step: StepTotal, By: p.By, Where: p.Where, Teams: p.Teams, From: a.Window.Start, To: now.UTC()}
 	if first := now.AddDate(0, 0, -forecast.MaxDays); first.Before(params.From) {
 		params.From = first.UTC()
 	}
@@ -83,14 +93,19 @@ func RunForecast(ctx context.Context, store storage.Store, p ForecastParams, now
 	if len(names.organizations) == 0 {
 		return a, nil
 	}
-	where, matched, err := resolve(ctx, store, names, params)
-	if err != nil || !matched {
+	teams, err := names.teamMaps(ctx, store, params)
+	if err != nil {
+		return a, err
+	}
+	where, nothing, err := resolve(ctx, store, names, params)
+	if err != nil || len(nothing) > 0 {
+		a.Nothing = nothing
 		return a, err
 	}
 	organizations := 0
 	for _, o := range names.organizations {
 		h, err := LoadHistory(ctx, store, HistoryQuery{
-			Organization: o.ID, From: a.Window.Start, By: p.By,
+			Organization: o.ID, From: a.Window.Start, By: p.By, Teams: teams, OfTeam: params.keeps,
 			Where: slices.DeleteFunc(slices.Clone(where), func(m storage.Match) bool { return m.Dimension == spend.ByOrganization }),
 		}, now)
 		if err != nil {
@@ -128,7 +143,7 @@ func RunForecast(ctx context.Context, store storage.Store, p ForecastParams, now
 
 // row forecasts one history.
 func (a ForecastAnswer) row(o storage.OrganizationState, h PartHistory, now time.Time) (ForecastRow, error) {
-	r := ForecastRow{Row: Row{Start: a.Window.Start, End: a.Window.End, OrganizationID: o.ID, Organization: o.Name, Dims: h.Dims}}
+	r := ForecastRow{Row: Row{Start: a.Window.Start, End: a.Window.End, OrganizationID: o.ID, Organization: o.Name, Dims: h.Dims, Team: h.Team}}
 	f, err := forecast.New(h.History, a.Window, now)
 	if errors.Is(err, forecast.ErrNoHistory) {
 		return r, nil
@@ -195,7 +210,7 @@ func (r ForecastRow) figures() object {
 
 // object is the row as JSON and CSV have it.
 func (a ForecastAnswer) object(r ForecastRow) object {
-	o := Params{By: a.By}.dimensions(r.Row)
+	o := Params{By: a.By}.labels(r.Row)
 	return append(append(o, field{name: "as_of", value: stamp(r.AsOf)}), r.figures()...)
 }
 
@@ -269,6 +284,9 @@ func (r ForecastRow) cells() []string {
 func (a ForecastAnswer) notes() []string {
 	ns := []string{fmt.Sprintf("forecast: the total at the end of the %s, as likely too high as too low; it should lie from low to high %d times of 100.",
 		a.Period, forecast.Coverage)}
+	for _, n := range a.Nothing {
+		ns = append(ns, n.String())
+	}
 	has := func(m forecast.Method) bool {
 		return slices.ContainsFunc(a.Rows, func(r ForecastRow) bool { return r.Method == m })
 	}
@@ -302,8 +320,8 @@ func (a ForecastAnswer) WriteCSV(w io.Writer) error { return a.sheet().writeCSV(
 
 // WriteTable is described at WriteJSON.
 func (a ForecastAnswer) WriteTable(w io.Writer, width int) error {
-	return a.sheet().writeTable(w, width)
+	return a.sheet().table().write(w, width)
 }
 
 // WriteMarkdown is described at WriteJSON.
-func (a ForecastAnswer) WriteMarkdown(w io.Writer) error { return a.sheet().writeMarkdown(w) }
+func (a ForecastAnswer) WriteMarkdown(w io.Writer) error { return a.sheet().table().writeMarkdown(w) }

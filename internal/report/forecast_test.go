@@ -22,6 +22,8 @@ func runForecast(t *testing.T, store storage.Store, query string, now time.Time)
 	require.NoError(t, err)
 	p, err := report.ParseForecast(values, now)
 	require.NoError(t, err)
+	p, err = p.WithTeams(teams)
+	require.NoError(t, err)
 	a, err := report.RunForecast(t.Context(), store, p, now)
 	require.NoError(t, err)
 	return a
@@ -74,6 +76,33 @@ func TestForecastAgreesWithCosts(t *testing.T) {
 	empty := runForecast(t, reporttest.Open(t), "", reporttest.Now)
 	require.Empty(t, empty.Rows)
 	require.Zero(t, empty.AsOf)
+}
+
+// By team the parts of what was spent add up too, a team alone is its part, and what a filter does not
+// find is said.
+func TestForecastByTeam(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Filled(t)
+	whole := runForecast(t, store, "organization=acme", reporttest.Now).Total
+	by := runForecast(t, store, "organization=acme&by=team", reporttest.Now)
+	require.Equal(t, whole.Spent, by.Total.Spent)
+	var sum spend.Money
+	for _, r := range by.Rows {
+		require.NotEmpty(t, r.Team)
+		sum += r.Spent
+		alone := runForecast(t, store, "organization=acme&team="+r.Team, reporttest.Now)
+		require.Equal(t, r.Spent, alone.Total.Spent, r.Team)
+		require.Equal(t, r.Expected, alone.Total.Expected, r.Team)
+	}
+	require.Equal(t, whole.Spent, sum)
+	require.Greater(t, len(by.Rows), 1)
+
+	nothing := runForecast(t, store, "workspace=nowhere", reporttest.Now)
+	var b bytes.Buffer
+	require.NoError(t, nothing.WriteTable(&b, 120))
+	require.Contains(t, b.String(), "Nothing in this time has workspace=nowhere. There is: ")
+	_, err := report.ForecastParams{By: []spend.Dimension{spend.ByTeam}}.WithTeams(nil)
+	require.ErrorContains(t, err, "no teams are configured")
 }
 
 func TestParseForecastRefuses(t *testing.T) {

@@ -495,8 +495,8 @@ func (a HeadroomAnswer) WriteCSV(w io.Writer) error { return a.sheet().writeCSV(
 
 // WriteTable is described at WriteJSON.
 func (a HeadroomAnswer) WriteTable(w io.Writer, width int) error {
-	return a.sheet().writeTable(w, width)
+	return a.sheet().table().write(w, width)
 }
 
 // WriteMarkdown is described at WriteJSON.
-func (a HeadroomAnswer) WriteMarkdown(w io.Writer) error { return a.sheet().writeMarkdown(w) }
+func (a HeadroomAnswer) WriteMarkdown(w io.Writer) error { return a.sheet().table().writeMarkdown(w) }

@@ -10,6 +10,7 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/forecast"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 // HistoryQuery asks for the cost of an organization by day, as a forecast needs it.
@@ -17,8 +18,10 @@ type HistoryQuery struct {
 	Organization string    // id
 	From         time.Time // when the period asked about begins; days that a forecast looks at come before it
 	By           []spend.Dimension
-	Where        []storage.Match // further filters, by id
-	Zone         *time.Location  // where days begin at midnight; nil is UTC
+	Where        []storage.Match        // further filters, by id
+	Teams        map[string]team.Map    // by organization; where there are any, parts are told apart by team too
+	OfTeam       func(name string) bool // which teams count; nil: all
+	Zone         *time.Location         // where days begin at midnight; nil is UTC
 }
 
 // CostHistory is the answer.
@@ -35,6 +38,7 @@ type CostHistory struct {
 // PartHistory is the cost of one combination of dimensions.
 type PartHistory struct {
 	spend.Dims
+	Team string // empty where teams are not told apart
 	forecast.History
 	Since Figures
 }
@@ -69,25 +73,40 @@ func LoadHistory(ctx context.Context, store storage.Store, q HistoryQuery, now t
 	}
 	q.Where = append([]storage.Match{{Dimension: spend.ByOrganization, Values: []string{q.Organization}}}, q.Where...)
 	costs := storage.Query{
-		Window: spend.Window{Start: days[0].Start, End: days[len(days)-1].End}, Step: spend.Hour, By: q.By, Where: q.Where,
+		Window: spend.Window{Start: days[0].Start, End: days[len(days)-1].End}, Step: spend.Hour, Where: q.Where,
+		By: slices.DeleteFunc(slices.Clone(q.By), func(d spend.Dimension) bool { return d == spend.ByTeam }),
 	}
 	if costs.Window.Aligned(spend.Day) && (q.Zone == nil || q.Zone == time.UTC) {
 		costs.Step = spend.Day
 	}
-	result, err := store.Costs(ctx, costs)
+	rows, _, err := costRows(ctx, store, costs, q.Teams)
 	if err != nil {
 		return h, fmt.Errorf("costs %s: %w", costs.Window, err)
 	}
 	whole := daily{days: days, cost: make([]spend.Money, len(days))}
-	parts := map[spend.Dims]*daily{}
-	for _, r := range result.Rows {
-		p := parts[r.Dims]
+	type partKey struct {
+		spend.Dims
+		team string
+	}
+	parts := map[partKey]*daily{}
+	for _, r := range rows {
+		if q.Teams != nil {
+			r.Team = orUnmapped(r.Team)
+		}
+		if q.OfTeam != nil && !q.OfTeam(r.Team) {
+			continue
+		}
+		k := partKey{r.Dims, r.Team}
+		if !slices.Contains(q.By, spend.ByTeam) {
+			k.team = ""
+		}
+		p := parts[k]
 		if p == nil {
 			p = &daily{days: days, cost: make([]spend.Money, len(days))}
-			parts[r.Dims] = p
+			parts[k] = p
 		}
 		for _, d := range []*daily{p, &whole} {
-			d.add(r, q.From)
+			d.add(r.CostRow, q.From)
 		}
 	}
 	if h.Share, err = usualShare(ctx, store, q.Where, days, h.AsOf); err != nil {
@@ -101,8 +120,8 @@ func LoadHistory(ctx context.Context, store storage.Store, q HistoryQuery, now t
 		return x
 	}
 	h.History, h.Since = history(whole), whole.since
-	for dims, d := range parts {
-		h.Parts = append(h.Parts, PartHistory{Dims: dims, History: history(*d), Since: d.since})
+	for k, d := range parts {
+		h.Parts = append(h.Parts, PartHistory{Dims: k.Dims, Team: k.team, History: history(*d), Since: d.since})
 	}
 	slices.SortFunc(h.Parts, func(a, b PartHistory) int {
 		for _, d := range q.By {
@@ -112,7 +131,7 @@ func LoadHistory(ctx context.Context, store storage.Store, q HistoryQuery, now t
 				}
 			}
 		}
-		return 0
+		return cmp.Compare(a.Team, b.Team)
 	})
 	return h, nil
 }

@@ -69,10 +69,10 @@ func countName(k spend.Kind) string {
 }
 
 // row is the fields of a row.
-func (p Params) row(r Row) object { return append(p.dimensions(r), p.figures(r.Figures)...) }
+func (p Params) row(r Row) object { return append(p.labels(r), p.figures(r.Figures)...) }
 
-// dimensions are the fields of a row that say what it is about.
-func (p Params) dimensions(r Row) object {
+// labels are the fields that say what a row is.
+func (p Params) labels(r Row) object {
 	o := object{
 		{name: "start", value: r.Start.UTC().Format(time.RFC3339)},
 		{name: "end", value: r.End.UTC().Format(time.RFC3339)},
@@ -125,28 +125,44 @@ func (a Answer) MarshalJSON() ([]byte, error) {
 }
 
 // WriteJSON writes the answer as JSON, indented for reading, with a line end.
-func (a Answer) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(a)
-}
+func (a Answer) WriteJSON(w io.Writer) error { return writeJSON(w, a) }
 
 // WriteCSV writes the rows, without the total, under the names that JSON has them by. Every row
 // has every column; money is exact.
 func (a Answer) WriteCSV(w io.Writer) error {
-	c := csv.NewWriter(w)
-	header := make([]string, 0, 16)
-	for _, f := range a.row(Row{}) {
-		header = append(header, f.name)
+	rows := make([]object, len(a.Rows))
+	for i, r := range a.Rows {
+		rows[i] = a.row(r)
 	}
-	if err := c.Write(header); err != nil {
+	return writeCSV(w, a.row(Row{}), rows)
+}
+
+// writeJSON writes a value indented, with a line end.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// writeCSV writes rows under the names of the header's fields. What is unknown is empty.
+func writeCSV(w io.Writer, header object, rows []object) error {
+	c := csv.NewWriter(w)
+	line := make([]string, 0, len(header))
+	for _, f := range header {
+		line = append(line, f.name)
+	}
+	if err := c.Write(line); err != nil {
 		return err
 	}
-	for _, r := range a.Rows {
-		line := make([]string, 0, len(header))
-		for _, f := range a.row(r) {
-			line = append(line, fmt.Sprint(f.value))
+	for _, r := range rows {
+		line = line[:0]
+		for _, f := range r {
+			if f.value == nil {
+				line = append(line, "")
+			} else {
+				line = append(line, fmt.Sprint(f.value))
+			}
 		}
 		if err := c.Write(line); err != nil {
 			return err

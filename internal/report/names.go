@@ -13,6 +13,7 @@ import (
 // names is the inventory as far as a question needs it.
 type names struct {
 	organizations []storage.OrganizationState // those that the question is about
+	all           []string                    // what all are called
 	workspaces    map[thing]spend.Workspace
 	keys          map[thing]spend.APIKey
 }
@@ -32,6 +33,7 @@ func loadNames(ctx context.Context, store storage.Store, p Params) (*names, erro
 		return slices.Contains(p.By, d) || slices.ContainsFunc(p.Where, func(f Filter) bool { return f.Dimension == d })
 	}
 	for _, o := range all {
+		n.all = append(n.all, o.Name)
 		if !p.about(o) {
 			continue
 		}
@@ -84,34 +86,56 @@ func (f Filter) matches(called ...string) bool {
 // everything reports whether the filter lets everything through.
 func (f Filter) everything() bool { return slices.Contains(f.Values, "*") }
 
-// resolve turns the question's filters into ids. It is false where one of them matches nothing.
-func resolve(ctx context.Context, store storage.Store, n *names, p Params) ([]storage.Match, bool, error) {
+// Nothing is a filter that means nothing that has figures in the time, and what there is instead.
+type Nothing struct {
+	Filter
+	There []string // what is called, by name
+}
+
+func (n Nothing) String() string {
+	const most = 12
+	there := "nothing else either"
+	if len(n.There) > 0 {
+		there = strings.Join(n.There[:min(most, len(n.There))], ", ")
+		if more := len(n.There) - most; more > 0 {
+			there += fmt.Sprintf(" and %d more", more)
+		}
+	}
+	return fmt.Sprintf("Nothing in this time has %s=%s. There is: %s.", n.Dimension, strings.Join(n.Values, " or "), there)
+}
+
+// resolve turns the question's filters into ids, and lists the filters that match nothing.
+func resolve(ctx context.Context, store storage.Store, n *names, p Params) (where []storage.Match, nothing []Nothing, err error) {
 	var orgs []string
 	for _, o := range n.organizations {
 		orgs = append(orgs, o.ID)
 	}
-	where := []storage.Match{{Dimension: spend.ByOrganization, Values: orgs}}
+	where = []storage.Match{{Dimension: spend.ByOrganization, Values: orgs}}
 	for _, f := range p.Where {
-		if f.Dimension == spend.ByOrganization || f.everything() {
+		if f.Dimension == spend.ByOrganization || f.Dimension == spend.ByTeam || f.everything() {
 			continue
 		}
 		seen, err := candidates(ctx, store, n, p, f, orgs)
 		if err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
-		var ids []string
+		var ids, there []string
 		for _, x := range seen {
+			if name := n.shown(f.Dimension, x); !slices.Contains(there, name) {
+				there = append(there, name)
+			}
 			if f.matches(n.called(f.Dimension, x)...) && !slices.Contains(ids, x.id) {
 				ids = append(ids, x.id)
 			}
 		}
 		if len(ids) == 0 {
-			return nil, false, nil
+			slices.Sort(there)
+			nothing = append(nothing, Nothing{f, there})
 		}
 		slices.Sort(ids)
 		where = append(where, storage.Match{Dimension: f.Dimension, Values: ids})
 	}
-	return where, true, nil
+	return where, nothing, nil
 }
 
 // candidates lists what a filter may mean: what has figures in the window. Figures outlive the
@@ -123,7 +147,7 @@ func candidates(
 		Window: p.window(), By: []spend.Dimension{f.Dimension},
 		Where: []storage.Match{{Dimension: spend.ByOrganization, Values: orgs}},
 	}
-	rs, _, err := rows(ctx, store, p.Kind, q, map[string]*source{})
+	rs, _, err := rows(ctx, store, p.Kind, q, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -149,6 +173,15 @@ func (n *names) called(d spend.Dimension, x thing) []string {
 	default:
 		return []string{x.id}
 	}
+}
+
+// shown is what answers call a value of the dimension.
+func (n *names) shown(d spend.Dimension, x thing) string {
+	var r Row
+	r.OrganizationID = x.organization
+	*r.Field(d) = x.id
+	n.label(&r, []spend.Dimension{d})
+	return orDash(r.Name(d))
 }
 
 // known leaves out the empty names of what is not in the inventory.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 // Kind is what a question is about.
@@ -36,6 +37,7 @@ type Params struct {
 	Step     Step
 	By       []spend.Dimension
 	Where    []Filter
+	Teams    team.Teams // what the dimension team means; see [Params.WithTeams]
 }
 
 // Filter keeps what is called, or has the id, of one of the values. A value that ends in * keeps
@@ -57,7 +59,7 @@ func Dimensions(kind Kind) []spend.Dimension {
 		}
 		ds = append(ds, d)
 	}
-	return ds
+	return append(ds, spend.ByTeam)
 }
 
 // Parse reads a question from query parameters: from and to (RFC 3339, or a date, which is its

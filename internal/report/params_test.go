@@ -57,9 +57,9 @@ func TestParseRefuses(t *testing.T) {
 		want  string
 	}{
 		{"spet=day", report.Costs, `unknown parameter "spet" for costs (from, to, step, by, and filters by organization, workspace, ` +
-			`api_key, model, service_tier, context_window, inference_geo, speed, product, cost_type, token_type)`},
-		{"team=search", report.Costs, `unknown parameter "team" for costs`},
-		{"by=model,team", report.Costs, `unknown dimension "team" in by for costs (organization, workspace,`},
+			`api_key, model, service_tier, context_window, inference_geo, speed, product, cost_type, token_type, team)`},
+		{"teams=search", report.Costs, `unknown parameter "teams" for costs`},
+		{"by=model,teams", report.Costs, `unknown dimension "teams" in by for costs (organization, workspace,`},
 		{"by=token_type", report.Usage, `unknown dimension "token_type" in by for usage (organization, workspace,`},
 		{"cost_type=tokens", report.Usage, `unknown parameter "cost_type" for usage`},
 		{"step=week", report.Costs, `unknown step "week" (hour, day or total)`},

@@ -6,7 +6,8 @@
 // business; this package turns names into ids on the way in and ids into names on the way out,
 // joins rows that differ only in their basis, and says as of when the figures are.
 //
-// A new dimension of package spend needs no change here.
+// [Compare] puts the period before beside an answer, [RunEfficiency] says how well money is spent; both are
+// written in the same formats. A new dimension of package spend needs no change here.
 package report
 
 import (
@@ -18,6 +19,7 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 // Unattributed is the name shown for cost that no API key can be told for. It is not use without
@@ -35,6 +37,8 @@ type Answer struct {
 	// MissingHours is how many hours of the window, up to the newest data, were never read: what was
 	// used in them is in no figure. Hours of several organizations add up.
 	MissingHours int64
+	// Nothing lists the filters that mean nothing in this time.
+	Nothing []Nothing
 }
 
 // Row is one line of an answer. Dims holds the ids of the dimensions asked for.
@@ -45,6 +49,8 @@ type Row struct {
 	spend.Dims
 	Workspace string // name; the id where no name is known
 	APIKey    string // name; empty for use without a key, [Unattributed] where it cannot be told
+	Team      string // where the question is by team
+	Folded    int    // how many groups are in the row, see [Answer.Limit]; 0 for a row of its own
 	Figures
 }
 
@@ -78,23 +84,36 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 	if err != nil {
 		return a, err
 	}
-	q := storage.Query{Window: p.window(), By: p.By}
+	maps, err := names.teamMaps(ctx, store, p)
+	if err != nil {
+		return a, err
+	}
+	q := storage.Query{Window: p.window(), By: p.stored()}
 	if p.Step != StepTotal {
 		q.Step = p.grain()
 	}
 	matched := len(names.organizations) > 0
+	if !matched && len(names.all) > 0 {
+		for _, f := range p.Where {
+			if f.Dimension == spend.ByOrganization {
+				a.Nothing = append(a.Nothing, Nothing{f, names.all})
+			}
+		}
+	}
 	if matched {
-		q.Where, matched, err = resolve(ctx, store, names, p)
+		q.Where, a.Nothing, err = resolve(ctx, store, names, p)
+		matched = len(a.Nothing) == 0
 		if err != nil {
 			return a, err
 		}
 	}
-	sources := map[string]*source{}
 	if matched {
-		if a.Rows, a.Window, err = rows(ctx, store, p.Kind, q, sources); err != nil {
+		if a.Rows, a.Window, err = rows(ctx, store, p.Kind, q, maps); err != nil {
 			return a, err
 		}
 	}
+	a.Rows = p.ofTeams(a.Rows)
+	sources := sourcesOf(a.Rows)
 	for i := range a.Rows {
 		names.label(&a.Rows[i], p.By)
 	}
@@ -127,48 +146,34 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 	return a, nil
 }
 
-// rows asks the store, and notes for each organization what its figures come from.
-func rows(
-	ctx context.Context, store storage.Store, kind Kind, q storage.Query, sources map[string]*source,
-) ([]Row, spend.Window, error) {
-	from := func(organization string) *source {
-		if sources[organization] == nil {
-			sources[organization] = &source{}
-		}
-		return sources[organization]
-	}
+// rows asks the store, by team where there are maps.
+func rows(ctx context.Context, store storage.Store, kind Kind, q storage.Query, maps map[string]team.Map) ([]Row, spend.Window, error) {
 	if kind == Usage {
-		result, err := store.Usage(ctx, q)
+		used, window, err := usageRows(ctx, store, q, maps)
 		if err != nil {
 			return nil, q.Window, fmt.Errorf("usage %s: %w", q.Window, err)
 		}
-		rs := make([]Row, len(result.Rows))
-		for i, r := range result.Rows {
+		rs := make([]Row, len(used))
+		for i, r := range used {
 			rs[i] = Row{
-				Start: r.Start, End: r.End, OrganizationID: r.Organization, Dims: r.Dims,
+				Start: r.Start, End: r.End, OrganizationID: r.Organization, Dims: r.Dims, Team: orUnmapped(r.Team),
 				Figures: Figures{Counts: r.Counts, Requests: r.Requests},
 			}
-			s := from(r.Organization)
-			s.usage = s.usage || !r.Counts.IsZero()
-			s.requests = s.requests || r.Requests != 0
 		}
-		return rs, result.Window, nil
+		return rs, window, nil
 	}
-	result, err := store.Costs(ctx, q)
+	costs, window, err := costRows(ctx, store, q, maps)
 	if err != nil {
 		return nil, q.Window, fmt.Errorf("costs %s: %w", q.Window, err)
 	}
-	rs := make([]Row, len(result.Rows))
-	for i, r := range result.Rows {
+	rs := make([]Row, len(costs))
+	for i, r := range costs {
 		rs[i] = Row{
-			Start: r.Start, End: r.End, OrganizationID: r.Organization, Dims: r.Dims,
+			Start: r.Start, End: r.End, OrganizationID: r.Organization, Dims: r.Dims, Team: orUnmapped(r.Team),
 			Figures: Figures{Cost: r.Cost, List: r.List, Basis: r.Basis, Unpriced: r.Unpriced, Uncertain: r.Uncertain},
 		}
-		s := from(r.Organization)
-		s.usage = s.usage || r.Basis == spend.Estimated
-		s.bill = s.bill || r.Basis != spend.Estimated
 	}
-	return rs, result.Window, nil
+	return rs, window, nil
 }
 
 // compare orders rows by time and by what they are called; ids decide between equal names.
@@ -204,7 +209,7 @@ func join(rs []Row) []Row {
 	for _, r := range rs {
 		if n := len(out); n > 0 {
 			last := &out[n-1]
-			if last.Start.Equal(r.Start) && last.End.Equal(r.End) && last.Dims == r.Dims && last.OrganizationID == r.OrganizationID {
+			if last.Start.Equal(r.Start) && last.End.Equal(r.End) && last.Dims == r.Dims && last.Team == r.Team && last.OrganizationID == r.OrganizationID {
 				last.Add(r.Figures)
 				continue
 			}
@@ -216,9 +221,15 @@ func join(rs []Row) []Row {
 
 // Name is what the row's value of the dimension is called.
 func (r Row) Name(d spend.Dimension) string {
-	switch d {
-	case spend.ByOrganization:
+	switch {
+	case d == spend.ByOrganization:
 		return r.Organization
+	case r.Folded > 0:
+		return r.other()
+	}
+	switch d {
+	case spend.ByTeam:
+		return r.Team
 	case spend.ByWorkspace:
 		return r.Workspace
 	case spend.ByAPIKey:
@@ -230,6 +241,22 @@ func (r Row) Name(d spend.Dimension) string {
 
 // source says which reports an organization's figures come from.
 type source struct{ usage, requests, bill bool }
+
+// sourcesOf says what the figures of each organization come from, before rows are joined.
+func sourcesOf(rs []Row) map[string]*source {
+	sources := map[string]*source{}
+	for _, r := range rs {
+		s := sources[r.OrganizationID]
+		if s == nil {
+			s = &source{}
+			sources[r.OrganizationID] = s
+		}
+		s.usage = s.usage || !r.Counts.IsZero() || r.Basis == spend.Estimated
+		s.requests = s.requests || r.Requests != 0
+		s.bill = s.bill || r.Basis != "" && r.Basis != spend.Estimated
+	}
+	return sources
+}
 
 // asOf is the oldest data time of the reports that the figures come from.
 func asOf(ctx context.Context, store storage.Store, sources map[string]*source) (time.Time, error) {

@@ -32,54 +32,17 @@ type title struct {
 	label  bool
 }
 
-func (s sheet) lines() [][]string {
-	lines := make([][]string, 0, len(s.cells)+2)
-	names := make([]string, len(s.titles))
-	for i, t := range s.titles {
-		names[i] = t.name
-	}
-	lines = append(lines, names)
-	for _, row := range s.cells {
-		line := make([]string, len(row))
-		for i, c := range row {
-			line[i] = clean(c)
+// table is the answer for people.
+func (s sheet) table() table {
+	t := table{heading: s.heading, rows: len(s.cells), notes: s.notes, noTotal: s.total == nil}
+	for i, x := range s.titles {
+		c := column{title: x.name, number: x.number, whole: x.whole, cell: func(row int) string { return s.cells[row][i] }}
+		if s.total != nil {
+			c.total = func() string { return s.total[i] }
 		}
-		lines = append(lines, line)
+		t.columns = append(t.columns, c)
 	}
-	if s.total != nil {
-		lines = append(lines, s.total)
-	}
-	return lines
-}
-
-func (s sheet) numbers() []bool {
-	ns := make([]bool, len(s.titles))
-	for i, t := range s.titles {
-		ns[i] = t.number
-	}
-	return ns
-}
-
-func (s sheet) writeTable(w io.Writer, width int) error {
-	lines := s.lines()
-	widths := measure(lines)
-	for width > 0 && sum(widths) > width {
-		widest := -1
-		for i, t := range s.titles {
-			if !t.whole && !t.number && widths[i] > minWidth && (widest < 0 || widths[i] > widths[widest]) {
-				widest = i
-			}
-		}
-		if widest < 0 {
-			break
-		}
-		widths[widest]--
-	}
-	return drawTable(w, s.heading, lines, widths, s.numbers(), s.total != nil, s.notes)
-}
-
-func (s sheet) writeMarkdown(w io.Writer) error {
-	return drawMarkdown(w, s.heading, s.lines(), s.numbers(), s.total != nil, s.notes)
+	return t
 }
 
 // json is the answer as the HTTP API gives it.

@@ -1,82 +1,135 @@
 package report
 
 import (
-	"bufio"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
 )
 
-// column is a column of a table for people.
-type column struct {
-	title   string
-	narrow  string // title beside short numbers; empty: the same
-	number  bool
-	whole   bool // never cut
-	cell    func(r Row) string
-	total   func(f Figures) string // of the total line; nil for none
-	compact func(f Figures) string // a shorter form; nil for none
-}
+// WriteTable writes the answer as a table that is at most width cells of a terminal wide; 0 is any
+// width. What does not fit is shortened, and what is left out is said.
+func (a Answer) WriteTable(w io.Writer, width int) error { return a.table().write(w, width) }
 
-// columns are those that the answer needs: what is the same or nothing in every row is left out.
-func (a Answer) columns() []column {
-	var cs []column
-	if a.Step == StepDay || a.Step == StepHour {
-		cs = append(cs, column{title: string(a.Step), whole: true, cell: bucketName})
+// WriteMarkdown writes the answer as a Markdown table under a line that says what it is.
+func (a Answer) WriteMarkdown(w io.Writer) error { return a.table().writeMarkdown(w) }
+
+// table is the answer for people: what is the same or nothing in every row is left out.
+func (a Answer) table() table {
+	rows := a.Rows
+	if len(rows) == 1 && len(a.By) == 0 && a.Step == StepTotal {
+		rows = nil // the total says it
 	}
-	several := slices.ContainsFunc(a.Rows, func(r Row) bool { return r.OrganizationID != a.Rows[0].OrganizationID })
-	if several || slices.Contains(a.By, spend.ByOrganization) {
-		cs = append(cs, column{title: "organization", cell: func(r Row) string { return r.Organization }})
-	}
-	for _, d := range a.By {
-		if d != spend.ByOrganization {
-			title := strings.ReplaceAll(string(d), "_", " ")
-			cs = append(cs, column{title: title, cell: func(r Row) string { return orDash(r.Name(d)) }})
+	t := table{heading: a.heading(), rows: len(rows), notes: a.notes()}
+	t.columns = a.names(rows)
+	number := func(title, narrow string, drop int, show, compact func(Figures) string) {
+		c := column{
+			title: title, narrow: narrow, number: true, drop: drop,
+			cell:  func(n int) string { return show(rows[n].Figures) },
+			total: func() string { return show(a.Total) },
 		}
+		if compact != nil {
+			c.short = func(n int) string { return compact(rows[n].Figures) }
+			c.brief = func() string { return compact(a.Total) }
+		}
+		t.columns = append(t.columns, c)
 	}
-	if len(cs) == 0 { // one sum: the column holds the word total
-		cs = append(cs, column{cell: func(Row) string { return "" }})
-	}
-	number := func(title, narrow string, show, compact func(Figures) string) {
-		cs = append(cs, column{
-			title: title, narrow: narrow, number: true, whole: true, total: show, compact: compact,
-			cell: func(r Row) string { return show(r.Figures) },
-		})
-	}
-	count := func(title, narrow string, of func(Figures) int64) {
-		number(title, narrow,
+	count := func(title, narrow string, drop int, of func(Figures) int64) {
+		number(title, narrow, drop,
 			func(f Figures) string { return Count(of(f)) },
 			func(f Figures) string { return short(of(f)) })
 	}
 	if a.Kind == Costs {
-		number("cost $", "", Figures.USD, nil)
-		if slices.ContainsFunc(a.Rows, func(r Row) bool { return r.List != r.Cost }) {
-			number("list $", "", func(f Figures) string { return USD(f.List) }, nil)
+		number("cost $", "", 0, Figures.USD, nil)
+		t.shares(rows, func(f Figures) int64 { return int64(f.Cost) }, a.Total)
+		if slices.ContainsFunc(rows, func(r Row) bool { return r.List != r.Cost }) || len(rows) == 0 && a.Total.List != a.Total.Cost {
+			number("list $", "", 2, func(f Figures) string { return USD(f.List) }, nil)
 		}
-		cs = append(cs, column{
-			title: "basis", whole: true,
-			cell:  func(r Row) string { return string(r.Basis) },
-			total: func(f Figures) string { return string(f.Basis) },
+		t.columns = append(t.columns, column{
+			title: "basis", whole: true, drop: 1,
+			cell:  func(n int) string { return string(rows[n].Basis) },
+			total: func() string { return string(a.Total.Basis) },
 		})
-		return cs
+		return t
 	}
-	count("input", "input", func(f Figures) int64 { return f.Counts[spend.UncachedInput] })
-	count("cache read", "read", func(f Figures) int64 { return f.Counts[spend.CacheRead] })
-	count("cache write", "write", func(f Figures) int64 {
+	count("input", "input", 0, func(f Figures) int64 { return f.Counts[spend.UncachedInput] })
+	count("cache read", "read", 2, func(f Figures) int64 { return f.Counts[spend.CacheRead] })
+	count("cache write", "write", 3, func(f Figures) int64 {
 		return f.Counts[spend.CacheCreation5m] + f.Counts[spend.CacheCreation1h]
 	})
-	count("output", "output", func(f Figures) int64 { return f.Counts[spend.Output] })
+	count("output", "output", 0, func(f Figures) int64 { return f.Counts[spend.Output] })
 	if a.Total.Counts[spend.WebSearches] != 0 {
-		count("searches", "search", func(f Figures) int64 { return f.Counts[spend.WebSearches] })
+		count("searches", "search", 5, func(f Figures) int64 { return f.Counts[spend.WebSearches] })
 	}
 	if a.Total.Requests != 0 {
-		count("requests", "reqs", func(f Figures) int64 { return f.Requests })
+		count("requests", "reqs", 4, func(f Figures) int64 { return f.Requests })
+	}
+	t.shares(rows, func(f Figures) int64 { return f.Counts.Tokens() }, a.Total)
+	return t
+}
+
+// shares adds a column of each row's part of the total, and bars, where there is something to compare.
+func (t *table) shares(rows []Row, of func(Figures) int64, total Figures) {
+	sum := of(total)
+	if len(rows) < 2 || sum <= 0 {
+		return
+	}
+	var most int64 = 1
+	for _, r := range rows {
+		most = max(most, of(r.Figures))
+	}
+	t.bars = make([]float64, len(rows))
+	for i, r := range rows {
+		t.bars[i] = max(0, float64(of(r.Figures))/float64(most))
+	}
+	t.columns = append(t.columns, column{
+		title: "share", number: true, drop: 6, slight: true,
+		cell:  func(n int) string { return percent(of(rows[n].Figures), sum) },
+		total: func() string { return percent(sum, sum) },
+	})
+}
+
+// percent is n of the whole for people; empty where there is no whole.
+func percent(n, whole int64) string {
+	if whole == 0 {
+		return ""
+	}
+	p := 100 * float64(n) / float64(whole)
+	if n > 0 && p < 0.05 {
+		return "<0.1%"
+	}
+	return fmt.Sprintf("%.1f%%", p)
+}
+
+// names are the columns that say what a row is.
+func (p Params) names(rows []Row) []column {
+	var cs []column
+	if p.Step == StepDay || p.Step == StepHour {
+		c := column{title: string(p.Step), whole: true, cell: func(n int) string { return bucketName(rows[n]) }}
+		if p.Step == StepHour {
+			c.short = func(n int) string { return bucketName(rows[n])[len("2026-"):] } // the heading has the year
+		}
+		cs = append(cs, c)
+	}
+	several := slices.ContainsFunc(rows, func(r Row) bool { return r.OrganizationID != rows[0].OrganizationID })
+	if several || slices.Contains(p.By, spend.ByOrganization) {
+		cs = append(cs, column{title: "organization", cell: func(n int) string { return rows[n].Organization }})
+	}
+	by := slices.DeleteFunc(slices.Clone(p.By), func(d spend.Dimension) bool { return d == spend.ByOrganization })
+	for i, d := range by {
+		title := strings.ReplaceAll(string(d), "_", " ")
+		cs = append(cs, column{title: title, cell: func(n int) string {
+			if i > 0 && rows[n].Folded > 0 {
+				return "" // the first says what it is
+			}
+			return orDash(rows[n].Name(d))
+		}})
+	}
+	if len(cs) == 0 { // one sum: the column holds the word total
+		cs = append(cs, column{cell: func(int) string { return "" }})
 	}
 	return cs
 }
@@ -96,18 +149,22 @@ func orDash(s string) string {
 	return s
 }
 
-// heading says what the figures are, of which time, and as of when.
-func (a Answer) heading() string {
+// span says of which time figures are, and as of when.
+func span(w spend.Window, asOf time.Time) string {
 	form := "2006-01-02 15:04"
-	if a.Window.Aligned(spend.Day) {
+	if w.Aligned(spend.Day) {
 		form = time.DateOnly
 	}
-	title := map[Kind]string{Costs: "Cost", Usage: "Tokens"}[a.Kind]
-	s := fmt.Sprintf("%s from %s to %s UTC", title, a.Window.Start.UTC().Format(form), a.Window.End.UTC().Format(form))
-	if a.AsOf.IsZero() {
+	s := fmt.Sprintf("from %s to %s UTC", w.Start.UTC().Format(form), w.End.UTC().Format(form))
+	if asOf.IsZero() {
 		return s + ", nothing read yet"
 	}
-	return s + ", as of " + a.AsOf.UTC().Format("2006-01-02 15:04")
+	return s + ", as of " + asOf.UTC().Format("2006-01-02 15:04")
+}
+
+// heading says what the figures are, of which time, and as of when.
+func (a Answer) heading() string {
+	return map[Kind]string{Costs: "Cost", Usage: "Tokens"}[a.Kind] + " " + span(a.Window, a.AsOf)
 }
 
 // notes say what a reader must know about the figures.
@@ -115,6 +172,9 @@ func (a Answer) notes() []string {
 	var ns []string
 	if a.MissingHours > 0 {
 		ns = append(ns, "Incomplete: "+Count(a.MissingHours)+" hours of this time have not been read yet.")
+	}
+	for _, n := range a.Nothing {
+		ns = append(ns, n.String())
 	}
 	if a.Kind == Costs {
 		switch a.Total.Basis {
@@ -133,186 +193,4 @@ func (a Answer) notes() []string {
 		ns = append(ns, "Some prices could not be told for sure.")
 	}
 	return ns
-}
-
-// cells writes the table's lines: titles, rows, total. Numbers are short where compact is asked for.
-func (a Answer) cells(cs []column, compact bool) [][]string {
-	lines := make([][]string, 0, len(a.Rows)+2)
-	titles := make([]string, len(cs))
-	for i, c := range cs {
-		if titles[i] = c.title; compact && c.narrow != "" {
-			titles[i] = c.narrow
-		}
-	}
-	lines = append(lines, titles)
-	rows := a.Rows
-	if len(rows) == 1 && len(a.By) == 0 && a.Step == StepTotal {
-		rows = nil // the total says it
-	}
-	for _, r := range rows {
-		line := make([]string, len(cs))
-		for i, c := range cs {
-			if line[i] = clean(c.cell(r)); compact && c.compact != nil {
-				line[i] = c.compact(r.Figures)
-			}
-		}
-		lines = append(lines, line)
-	}
-	total := make([]string, len(cs))
-	for i, c := range cs {
-		switch {
-		case compact && c.compact != nil:
-			total[i] = c.compact(a.Total)
-		case c.total != nil:
-			total[i] = c.total(a.Total)
-		case i == 0:
-			total[i] = "total"
-		}
-	}
-	return append(lines, total)
-}
-
-// clean keeps names from driving the terminal.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return '�'
-		}
-		return r
-	}, s)
-}
-
-const (
-	gap      = 2 // spaces between columns
-	minWidth = 8 // what a column of names is never made narrower than
-)
-
-// WriteTable writes the answer as a table that is at most width characters wide, as far as
-// shorter numbers and cut names allow; 0 is any width.
-func (a Answer) WriteTable(w io.Writer, width int) error {
-	cs := a.columns()
-	lines := a.cells(cs, false)
-	widths := measure(lines)
-	if width > 0 && sum(widths) > width {
-		lines = a.cells(cs, true)
-		widths = measure(lines)
-	}
-	for width > 0 && sum(widths) > width {
-		widest := -1
-		for i, c := range cs {
-			if !c.whole && widths[i] > minWidth && (widest < 0 || widths[i] > widths[widest]) {
-				widest = i
-			}
-		}
-		if widest < 0 {
-			break
-		}
-		widths[widest]--
-	}
-	return drawTable(w, a.heading(), lines, widths, numbers(cs), true, a.notes())
-}
-
-// numbers tells the columns that are aligned to the right.
-func numbers(cs []column) []bool {
-	ns := make([]bool, len(cs))
-	for i, c := range cs {
-		ns[i] = c.number
-	}
-	return ns
-}
-
-// drawTable writes lines of cells, the first of which are titles, cut to the widths, below a heading
-// and above notes. Where the last line is a total, a rule is above it.
-func drawTable(w io.Writer, heading string, lines [][]string, widths []int, numbers []bool, total bool, notes []string) error {
-	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "%s\n\n", heading)
-	for n, line := range lines {
-		if total && n == len(lines)-1 {
-			fmt.Fprintln(b, strings.Repeat("─", sum(widths)))
-		}
-		var s strings.Builder
-		for i, cell := range line {
-			if i > 0 {
-				s.WriteString(strings.Repeat(" ", gap))
-			}
-			cell = cut(cell, widths[i])
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
-			if numbers[i] {
-				s.WriteString(pad + cell)
-			} else {
-				s.WriteString(cell + pad)
-			}
-		}
-		fmt.Fprintln(b, strings.TrimRight(s.String(), " "))
-	}
-	for i, n := range notes {
-		if i == 0 {
-			fmt.Fprintln(b)
-		}
-		fmt.Fprintln(b, n)
-	}
-	return b.Flush()
-}
-
-func measure(lines [][]string) []int {
-	widths := make([]int, len(lines[0]))
-	for _, line := range lines {
-		for i, cell := range line {
-			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
-		}
-	}
-	return widths
-}
-
-func sum(widths []int) int {
-	n := gap * (len(widths) - 1)
-	for _, w := range widths {
-		n += w
-	}
-	return n
-}
-
-// cut shortens what is too long; the end is marked.
-func cut(s string, width int) string {
-	rs := []rune(s)
-	if len(rs) <= width {
-		return s
-	}
-	return string(rs[:width-1]) + "…"
-}
-
-// WriteMarkdown writes the answer as a Markdown table under a line that says what it is.
-func (a Answer) WriteMarkdown(w io.Writer) error {
-	cs := a.columns()
-	return drawMarkdown(w, a.heading(), a.cells(cs, false), numbers(cs), true, a.notes())
-}
-
-// drawMarkdown writes what drawTable does as a Markdown table.
-func drawMarkdown(w io.Writer, heading string, lines [][]string, numbers []bool, total bool, notes []string) error {
-	b := bufio.NewWriter(w)
-	fmt.Fprintf(b, "%s\n\n", heading)
-	escape := strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "<", "&lt;", "`", "\\`")
-	for n, line := range lines {
-		for i, cell := range line {
-			cell = escape.Replace(cell)
-			if total && n == len(lines)-1 && cell != "" {
-				cell = "**" + cell + "**"
-			}
-			if i > 0 {
-				b.WriteByte(' ')
-			}
-			fmt.Fprintf(b, "| %s", cell)
-		}
-		b.WriteString(" |\n")
-		if n == 0 {
-			for _, number := range numbers {
-				b.WriteString(map[bool]string{false: "| --- ", true: "| ---: "}[number])
-			}
-			b.WriteString("|\n")
-		}
-	}
-	for _, n := range notes {
-		fmt.Fprintf(b, "\n%s\n", n)
-	}
-	return b.Flush()
 }

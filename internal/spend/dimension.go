@@ -33,6 +33,10 @@ const (
 	ByTokenType     Dimension = "token_type"
 )
 
+// ByTeam is whose the use is. It follows from workspace and key by the configuration: no report, no
+// row of facts and no [Dims] has it, so it is not among [Dimensions] and the store does not know it.
+const ByTeam Dimension = "team"
+
 // Dimensions lists the dimensions of [Dims] in the order of its fields; the organization, which is
 // beside them in every row, is not among them.
 var Dimensions = []Dimension{

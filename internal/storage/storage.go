@@ -155,6 +155,8 @@ type Owner interface {
 	SaveInvites(ctx context.Context, is []spend.Invite, now time.Time) error
 	SaveRateLimits(ctx context.Context, workspaceID string, ls []spend.RateLimit, now time.Time) error
 	SaveSpendLimits(ctx context.Context, ls []spend.SpendLimit, now time.Time) error
+	// SaveTeams replaces what the column team of the SQL views says.
+	SaveTeams(ctx context.Context, ts []TeamOf) error
 
 	SaveRun(ctx context.Context, r Run) error
 	// FinishRequest ends a request; an empty problem means it was done.

@@ -12,7 +12,7 @@ import (
 )
 
 func nothingHere(*http.Request) (any, error) {
-	return nil, problem{http.StatusNotFound, "There is nothing here. The API is at /api/v1/costs, usage, forecast, headroom, claude-code, jobs, status and keys."}
+	return nil, problem{http.StatusNotFound, "There is nothing here. The API is at /api/v1/costs, usage, efficiency, forecast, headroom, claude-code, jobs, status and keys."}
 }
 
 // costs is GET /api/v1/costs, usage GET /api/v1/usage; parameters and answer are those of package
@@ -22,10 +22,25 @@ func (s *server) usage(r *http.Request) (any, error) { return s.report(r, report
 
 func (s *server) report(r *http.Request, kind report.Kind) (any, error) {
 	p, err := report.Parse(kind, r.URL.Query(), s.Now())
+	if err == nil {
+		p, err = p.WithTeams(s.Teams)
+	}
 	if err != nil {
 		return nil, problem{http.StatusBadRequest, err.Error()}
 	}
 	return report.Run(r.Context(), s.Store, p)
+}
+
+// efficiency is GET /api/v1/efficiency: parameters of usage, and what_if.
+func (s *server) efficiency(r *http.Request) (any, error) {
+	p, whatIf, err := report.ParseEfficiency(r.URL.Query(), s.Now(), s.Prices)
+	if err == nil {
+		p, err = p.WithTeams(s.Teams)
+	}
+	if err != nil {
+		return nil, problem{http.StatusBadRequest, err.Error()}
+	}
+	return report.RunEfficiency(r.Context(), s.Store, s.Prices, p, whatIf)
 }
 
 // listed is the answer of the lists: as_of is when it was given, or how far its figures go.

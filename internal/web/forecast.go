@@ -17,6 +17,9 @@ import (
 // parameters and answers are those of package report.
 func (s *server) forecast(r *http.Request) (any, error) {
 	p, err := report.ParseForecast(r.URL.Query(), s.Now())
+	if err == nil {
+		p, err = p.WithTeams(s.Teams)
+	}
 	if err != nil {
 		return nil, problem{http.StatusBadRequest, err.Error()}
 	}

@@ -119,7 +119,7 @@ func (s *server) organizationPage(ctx context.Context, o storage.OrganizationSta
 	first := today.AddDate(0, 0, 1-chartDays)
 	ask := func(from, to time.Time, step report.Step, by ...spend.Dimension) (report.Answer, error) {
 		return report.Run(ctx, s.Store, report.Params{
-			Kind: report.Costs, From: from, To: to, Step: step, By: by,
+			Kind: report.Costs, From: from, To: to, Step: step, By: by, Teams: s.Teams,
 			Where: []report.Filter{{Dimension: spend.ByOrganization, Values: []string{o.ID}}},
 		})
 	}
@@ -143,7 +143,11 @@ func (s *server) organizationPage(ctx context.Context, o storage.OrganizationSta
 	}
 	p.Chart = drawDays(days, first)
 	p.Empty = len(days.Rows) == 0 && p.Spent[2].Basis == ""
-	for _, d := range []spend.Dimension{spend.ByWorkspace, spend.ByModel} {
+	ranked := []spend.Dimension{spend.ByWorkspace, spend.ByModel}
+	if len(s.Teams) > 0 {
+		ranked = append(ranked, spend.ByTeam)
+	}
+	for _, d := range ranked {
 		a, err := ask(month, tomorrow, report.StepTotal, d)
 		if err != nil {
 			return p, err

@@ -17,7 +17,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/anthropic-monitor/monitor/internal/pricing"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 //go:embed static
@@ -41,6 +43,10 @@ type Options struct {
 	Tried func() bool
 	// Reload reads the configuration anew and logs what came of it. Its error is shown to who asked.
 	Reload func(context.Context) error
+	// Prices are what savings are estimated at.
+	Prices *pricing.Table
+	// Teams are what the dimension team means.
+	Teams team.Teams
 	// Authenticated says that the web configuration file asks for authentication, so that other
 	// than local requests may change something.
 	Authenticated bool
@@ -71,6 +77,7 @@ func New(o Options) http.Handler {
 	mux.Handle("/api/v1/forecast", get(s.api(s.forecast)))
 	mux.Handle("/api/v1/headroom", get(s.api(s.headroom)))
 	mux.Handle("/api/v1/claude-code", get(s.api(s.claudeCode)))
+	mux.Handle("/api/v1/efficiency", get(s.api(s.efficiency)))
 	mux.Handle("/api/v1/jobs", get(s.api(s.jobs)))
 	mux.Handle("/api/v1/status", get(s.api(s.status)))
 	mux.Handle("/api/v1/keys", get(s.api(s.keys)))

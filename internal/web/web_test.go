@@ -18,9 +18,11 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/golden"
 	"github.com/anthropic-monitor/monitor/internal/metrics"
+	"github.com/anthropic-monitor/monitor/internal/pricing"
 	"github.com/anthropic-monitor/monitor/internal/report/reporttest"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
 	"github.com/anthropic-monitor/monitor/internal/web"
 )
 
@@ -28,8 +30,17 @@ import (
 func options(store storage.Store) web.Options {
 	return web.Options{
 		Store: store, Gatherer: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Version: "1.2.3",
-		Now: func() time.Time { return reporttest.Now }, Backfill: 7 * 24 * time.Hour,
+		Now: func() time.Time { return reporttest.Now }, Backfill: 7 * 24 * time.Hour, Prices: prices(),
 	}
+}
+
+// prices is the built-in table.
+func prices() *pricing.Table {
+	table, err := pricing.Load(nil)
+	if err != nil {
+		panic(err)
+	}
+	return table
 }
 
 func ask(t *testing.T, h http.Handler, method, target string) (int, string, http.Header) {
@@ -41,13 +52,17 @@ func ask(t *testing.T, h http.Handler, method, target string) (int, string, http
 
 func TestAPI(t *testing.T) {
 	t.Parallel()
-	h := web.New(options(reporttest.Filled(t)))
+	o := options(reporttest.Filled(t))
+	o.Teams = team.Teams{{Name: "ops", Workspaces: []string{"Default"}}, {Name: "search", APIKeys: []string{"ci"}}}
+	h := web.New(o)
 	for name, target := range map[string]string{
-		"costs.json":  "/api/v1/costs?by=workspace,model&organization=acme&step=day&from=2026-11-19",
-		"usage.json":  "/api/v1/usage?by=api_key",
-		"keys.json":   "/api/v1/keys",
-		"jobs.json":   "/api/v1/jobs",
-		"status.json": "/api/v1/status",
+		"costs.json":      "/api/v1/costs?by=workspace,model&organization=acme&step=day&from=2026-11-19",
+		"teams.json":      "/api/v1/costs?by=team&team=search&team=unmapped",
+		"efficiency.json": "/api/v1/efficiency?by=team,model&what_if=claude-haiku-4-5",
+		"usage.json":      "/api/v1/usage?by=api_key",
+		"keys.json":       "/api/v1/keys",
+		"jobs.json":       "/api/v1/jobs",
+		"status.json":     "/api/v1/status",
 
 		"forecast.json":    "/api/v1/forecast?by=workspace&organization=acme",
 		"headroom.json":    "/api/v1/headroom?organization=acme",
@@ -60,7 +75,7 @@ func TestAPI(t *testing.T) {
 			require.Equal(t, "application/json", header.Get("Content-Type"))
 			var b bytes.Buffer
 			require.NoError(t, json.Indent(&b, []byte(body), "", "  "))
-			golden.Check(t, name, b.Bytes())
+			golden.Check(t, name, bytes.ReplaceAll(b.Bytes(), []byte(o.Prices.Version()), []byte("VERSION")))
 		})
 	}
 }
@@ -92,7 +107,13 @@ func TestErrors(t *testing.T) {
 	}{
 		{"GET", "/api/v1/costs?step=week", 400, `unknown step "week" (hour, day or total)`},
 		{"GET", "/api/v1/costs?from=2026-12-01&to=2026-11-01", 400, "must be before to"},
-		{"GET", "/api/v1/usage?by=team", 400, `unknown dimension "team"`},
+		{"GET", "/api/v1/usage?by=teams", 400, `unknown dimension "teams"`},
+		{"GET", "/api/v1/usage?by=team", 400, `no teams are configured`},
+		{"GET", "/api/v1/efficiency?by=token_type", 400, `unknown dimension "token_type"`},
+		{"GET", "/api/v1/efficiency?what_if=claude-sonet-5", 400, `no price is known for a model called "claude-sonet-5"; there is: claude-sonnet-5,`},
+		{"GET", "/api/v1/efficiency?team=a", 400, `no teams are configured`},
+		{"GET", "/api/v1/costs?what_if=claude-sonnet-5", 400, `unknown parameter "what_if" for costs`},
+		{"POST", "/api/v1/efficiency", 405, "Method POST is not allowed here"},
 		{"GET", "/api/v1/forecast?period=year", 400, `unknown period "year" (day, week, month or quarter)`},
 		{"GET", "/api/v1/headroom?from=2026-11-01", 400, "more than a day"},
 		{"GET", "/api/v1/claude-code?by=workspace", 400, `unknown dimension "workspace"`},
@@ -133,6 +154,18 @@ func TestErrors(t *testing.T) {
 		require.Contains(t, header.Get("Content-Security-Policy"), "default-src 'none'")
 		require.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
 	}
+}
+
+func TestPageOfTeams(t *testing.T) {
+	t.Parallel()
+	o := options(reporttest.Filled(t))
+	_, body, _ := ask(t, web.New(o), http.MethodGet, "/")
+	require.NotContains(t, body, "Teams this month")
+	o.Teams = team.Teams{{Name: "search <&>", Workspaces: []string{reporttest.Staging}}}
+	_, body, _ = ask(t, web.New(o), http.MethodGet, "/")
+	require.Contains(t, body, "<h2>Teams this month</h2>")
+	require.Contains(t, body, `<span class="name">search &lt;&amp;&gt;</span>`)
+	require.Contains(t, body, `<span class="name">unmapped</span>`)
 }
 
 func TestPages(t *testing.T) {

@@ -389,3 +389,11 @@ func (o brokenOwner) Prune(ctx context.Context, k storage.Keep) (int64, error) {
 	}
 	return o.Owner.Prune(ctx, k)
 }
+
+// SaveTeams fails on demand.
+func (o brokenOwner) SaveTeams(ctx context.Context, ts []storage.TeamOf) error {
+	if err := o.b.fails("SaveTeams"); err != nil {
+		return err
+	}
+	return o.Owner.SaveTeams(ctx, ts)
+}

@@ -40,6 +40,7 @@ func ownerCalls(ctx context.Context, o storage.Owner) map[string]error {
 		"SaveInvites":          o.SaveInvites(ctx, nil, now),
 		"SaveRateLimits":       o.SaveRateLimits(ctx, "", nil, now),
 		"SaveSpendLimits":      o.SaveSpendLimits(ctx, nil, now),
+		"SaveTeams":            o.SaveTeams(ctx, nil),
 		"SaveRun":              o.SaveRun(ctx, storage.Run{Organization: org, Job: "usage", StartedAt: now, EndedAt: now, Outcome: "ok"}),
 		"FinishRequest":        o.FinishRequest(ctx, 1, now, ""),
 	}

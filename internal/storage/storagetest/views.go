@@ -123,6 +123,31 @@ var viewTests = []test{
 			"acme|wrkspc_a|search|apikey_a|ci|", "acme|wrkspc_a|search|apikey_b|apikey_b|", "acme|wrkspc_a|search|||", "acme|wrkspc_b|wrkspc_b|apikey_a|ci|",
 		}, e.ask(`select organization || '|' || workspace_id || '|' || workspace || '|' || api_key_id || '|' || api_key || '|' || team from usage_daily`))
 	}},
+	{"say whose it is: by the key, else by the workspace, else the rest", func(e *env) {
+		ctx := e.Context()
+		e.usage(hours("10 00:00/10 01:00"), used("10 00:00", "apikey_a", 1), used("10 00:00", "apikey_b", 1), used("10 00:00", spend.NoKey, 1),
+			with(used("10 00:00", "apikey_a", 1), func(u *spend.Usage) { u.WorkspaceID = "wrkspc_b" }),
+			with(used("10 00:00", "apikey_b", 1), func(u *spend.Usage) { u.WorkspaceID = "wrkspc_b" }))
+		teams := func() []string {
+			return e.ask(`select workspace_id || '|' || api_key_id || '|' || team from usage_hourly`)
+		}
+		require.ElementsMatch(e, []string{
+			"wrkspc_a|apikey_a|", "wrkspc_a|apikey_b|", "wrkspc_a||", "wrkspc_b|apikey_a|", "wrkspc_b|apikey_b|",
+		}, teams())
+		require.NoError(e, e.owner.SaveTeams(ctx, []storage.TeamOf{
+			{Kind: storage.KindAPIKey, ID: "apikey_a", Team: "search"}, {Kind: storage.KindWorkspace, ID: "wrkspc_a", Team: "platform"},
+			{Kind: storage.KindRest, Team: "unmapped"},
+		}))
+		require.ElementsMatch(e, []string{
+			"wrkspc_a|apikey_a|search", "wrkspc_a|apikey_b|platform", "wrkspc_a||platform", "wrkspc_b|apikey_a|search", "wrkspc_b|apikey_b|unmapped",
+		}, teams())
+		require.ElementsMatch(e, []string{"search|66", "platform|66", "unmapped|33"},
+			e.ask(`select team || '|' || (`+e.nano("cost")+` / 1000) from cost_daily group by team`))
+		require.NoError(e, e.owner.SaveTeams(ctx, []storage.TeamOf{{Kind: storage.KindRest, Team: "unmapped"}}))
+		require.ElementsMatch(e, []string{"unmapped|165"}, e.ask(`select team || '|' || (`+e.nano("cost")+` / 1000) from cost_daily group by team`))
+		require.NoError(e, e.owner.SaveTeams(ctx, nil))
+		require.ElementsMatch(e, []string{"|165"}, e.ask(`select team || '|' || (`+e.nano("cost")+` / 1000) from cost_daily group by team`))
+	}},
 	{"list job runs", func(e *env) {
 		require.NoError(e, e.owner.SaveRun(e.Context(), storage.Run{
 			Organization: org, Job: "usage", StartedAt: at("10 00:00"), EndedAt: at("10 00:01"), Outcome: "failed", Rows: 2, Requests: 3, Error: "500",
