@@ -195,6 +195,7 @@ func TestProcess(*testing.T) {
 		name, value, _ := strings.Cut(v, "=")
 		c.environ[name] = value
 	}
+	collectOften(os.Getenv)
 	os.Exit(exitCode(c.app(os.Stdout).run(strings.Fields(args))))
 }
 

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
@@ -31,7 +30,7 @@ type worker struct {
 	trouble      bool                           // the last tick failed in a way that will pass
 	idle         time.Time                      // until then nothing will be due for repair
 	later        map[want]failure               // repairs that cannot be done, and until when
-	length       map[spend.Report]time.Duration // how long a window by the hour may be
+	length       map[size]time.Duration         // how long a window may be
 	patience     time.Duration                  // what a window may take that did not fit between two ticks
 	lists        map[string]time.Time           // when lists that change rarely were read
 	asked        int64                          // newest request that was seen
@@ -53,7 +52,7 @@ func newWorker(c *Collector, owner storage.Owner, org storage.OrganizationState)
 		changed:      true,
 		said:         map[string]string{},
 		later:        map[want]failure{},
-		length:       map[spend.Report]time.Duration{},
+		length:       map[size]time.Duration{},
 		lists:        map[string]time.Time{},
 		refusedLists: map[string]struct{}{},
 	}
