@@ -26,13 +26,14 @@ type builder struct {
 	keys       *labels
 	marks      []storage.Watermark
 	folded     map[string]int // by metric
-	metrics    []prometheus.Metric
+	samples    []sample
+	pairs      labelPairs
 }
 
 func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 func (b *builder) add(d *prometheus.Desc, t prometheus.ValueType, v float64, values ...string) {
-	b.metrics = append(b.metrics, prometheus.MustNewConstMetric(d, t, v, append([]string{b.organization}, values...)...))
+	b.samples = append(b.samples, sample{d, t, v, b.pairs.of(d, append([]string{b.organization}, values...))})
 }
 
 func (b *builder) gauge(d *prometheus.Desc, v float64, values ...string) {

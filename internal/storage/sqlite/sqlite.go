@@ -44,7 +44,7 @@ const (
 	// What the process holds beside the file: pages in the cache of a connection, in KiB, which the
 	// system's own cache backs, and connections that nobody reads with.
 	readCache   = 2 << 10
-	writeCache  = 4 << 10
+	writeCache  = 2 << 10
 	idleReaders = 2
 	idleTime    = 30 * time.Second
 )
