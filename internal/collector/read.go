@@ -23,6 +23,8 @@ const (
 	shortestWindow = time.Hour
 	firstWindow    = 6 * time.Hour // of the older report by the hour; shortestWindow of the others
 	longestWindow  = 168 * time.Hour
+	emptyWindow    = 12 * time.Hour // what windows without rows grow to
+	emptyAnalytics = 4 * time.Hour  // the same of analytics, which has several rows for one of usage
 	windowGrowth   = 4
 	windowRows     = 20_000
 )
@@ -229,10 +231,19 @@ func (w *worker) lengthOf(x want) time.Duration {
 	return firstWindow
 }
 
-// adapt chooses the length of the next windows by the rows that this one brought.
+// adapt chooses the length of the next windows by the rows that this one brought. One without any
+// says nothing about the hours before it, in which the organization may have been busy.
 func (w *worker) adapt(x want, rows int) {
+	known, limit := w.lengthOf(x), longestWindow
+	if rows == 0 {
+		limit = emptyWindow
+		if isAnalytics(x.report) {
+			limit = emptyAnalytics
+		}
+	}
 	length := time.Duration(float64(x.window.Duration()) * windowRows / float64(max(rows, 1))).Truncate(time.Hour)
-	length = min(length, max(w.lengthOf(x), windowGrowth*max(x.window.Duration().Truncate(time.Hour), shortestWindow)))
+	grown := windowGrowth * max(x.window.Duration().Truncate(time.Hour), shortestWindow)
+	length = min(length, max(known, min(grown, limit)))
 	w.length[size{x.report, x.grain}] = min(max(length, shortestWindow), longestWindow)
 }
 
