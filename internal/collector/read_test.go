@@ -24,7 +24,7 @@ func TestWindowLength(t *testing.T) {
 		{"few rows", messages, spend.Hour, []int{100, 400, 900, 900}, []time.Duration{6 * h, 24 * h, 96 * h, 168 * h}},
 		{"a large organization", messages, spend.Hour, []int{48_000, 16_000, 16_000}, []time.Duration{6 * h, 2 * h, 2 * h}},
 		{"never less than an hour", analytics, spend.Hour, []int{40_000, 40_000}, []time.Duration{h, h}},
-		{"quiet, then busy", analytics, spend.Hour, []int{0, 0, 0, 30_400, 15_200}, []time.Duration{h, 4 * h, 4 * h, 4 * h, 2 * h}},
+		{"quiet, then busy", analytics, spend.Hour, []int{0, 0, 0, 80_000, 40_000}, []time.Duration{h, 2 * h, 2 * h, 2 * h, h}},
 		{"nothing", messages, spend.Hour, []int{0, 0, 0}, []time.Duration{6 * h, 12 * h, 12 * h}},
 		{"what was learned is kept", messages, spend.Hour, []int{10, 10, 0, 10}, []time.Duration{6 * h, 24 * h, 96 * h, 96 * h}},
 		{"minutes", messages, spend.Minute, []int{50, 50}, []time.Duration{h, 4 * h}},
