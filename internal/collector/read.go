@@ -24,7 +24,7 @@ const (
 	firstWindow    = 6 * time.Hour // of the older report by the hour; shortestWindow of the others
 	longestWindow  = 168 * time.Hour
 	emptyWindow    = 12 * time.Hour // what windows without rows grow to
-	emptyAnalytics = 4 * time.Hour  // the same of analytics, which has several rows for one of usage
+	emptyAnalytics = 2 * time.Hour  // the same of analytics, which has several rows for one of usage
 	windowGrowth   = 4
 	windowRows     = 20_000
 )
