@@ -49,7 +49,7 @@ type exportOpenMetricsCmd struct {
 type exportCSVCmd struct {
 	exportRange
 	exportStep
-	By []string `placeholder:"DIMENSION,…" help:"Row by: workspace, api_key, model, service_tier, context_window, inference_geo, speed, product, cost_type, token_type. Default: workspace,api_key,model,service_tier,cost_type."`
+	By []string `placeholder:"DIMENSION,…" help:"Row by: workspace, api_key, model, service_tier, context_window, inference_geo, speed, product, cost_type, token_type, team. Default: workspace,api_key,model,service_tier,cost_type, and team where there are teams."`
 }
 
 type exportFOCUSCmd struct {
@@ -71,11 +71,11 @@ func (c exportOpenMetricsCmd) Run(a *app) error {
 
 // Run writes counts and cost.
 func (c exportCSVCmd) Run(a *app) error {
-	by, err := export.ParseBy(c.By)
-	if err != nil {
-		return usageError{err}
-	}
-	return c.write(a, c.grain(), "rows", func(w io.Writer, e export.Exporter, _ *Config) (export.Summary, error) {
+	return c.write(a, c.grain(), "rows", func(w io.Writer, e export.Exporter, config *Config) (export.Summary, error) {
+		by, err := export.ParseBy(c.By, config.Teams)
+		if err != nil {
+			return export.Summary{}, usageError{err}
+		}
 		return e.CSV(a.ctx, w, by)
 	})
 }
@@ -122,7 +122,7 @@ func (c exportRange) write(
 	if err != nil {
 		return err
 	}
-	summary, err := run(out, export.Exporter{Store: store, Window: w, Step: step}, config)
+	summary, err := run(out, export.Exporter{Store: store, Window: w, Step: step, Teams: config.Teams}, config)
 	if err = out.finish(err); err != nil {
 		if errors.Is(err, syscall.EPIPE) { // who reads has seen enough
 			return nil

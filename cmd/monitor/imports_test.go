@@ -35,7 +35,7 @@ var allowed = map[string]string{
 	"internal/metrics":   "report storage spend team",
 	"internal/web":       "report forecast storage spend config pricing team",
 
-	"internal/export": "metrics report storage spend",
+	"internal/export": "metrics report storage spend team",
 
 	"cmd/monitor": "adminapi collector config export metrics pricing report sim spend storage storage/postgres storage/sqlite team web",
 

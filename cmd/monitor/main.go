@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -22,8 +23,21 @@ func main() { os.Exit(process(api{})) }
 func process(api api) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	collectOften(os.Getenv)
 	a := app{ctx: ctx, getenv: os.Getenv, stdout: os.Stdout, stderr: os.Stderr, api: api}
 	return exitCode(a.run(os.Args[1:]))
+}
+
+// gcPercent is by how much the heap may grow between two collections of garbage: half of what Go
+// does by itself. What the program keeps is small beside what it reads and throws away, so that it
+// is little more work, and a third less memory.
+const gcPercent = 50
+
+// collectOften sets that, unless the environment sets GOGC.
+func collectOften(getenv func(string) string) {
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 }
 
 // usageError chooses the exit code (contract: 0 done, 1 failed or findings, 2 wrong usage or

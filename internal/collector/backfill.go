@@ -112,7 +112,7 @@ func (w *worker) do(ctx context.Context, now time.Time, t task, until time.Time)
 		if timeout < shortestSlice {
 			return false, errors.Join(errs...)
 		}
-		part := t.plan.newest(x, w.lengthOf(x.report))
+		part := t.plan.newest(x, w.lengthOf(x))
 		err := w.fetch(ctx, now, t.fact, t.plan, part, timeout)
 		switch {
 		case err == nil:

@@ -72,7 +72,7 @@ func (w *worker) compare(ctx, asking context.Context, now time.Time, f spend.Fac
 	for _, y := range differ {
 		w.log.InfoContext(ctx, "figures were revised, reading them again", "report", string(y.report), "window", y.window.String())
 		for !y.window.Empty() {
-			part := p.newest(y, w.lengthOf(y.report))
+			part := p.newest(y, w.lengthOf(y))
 			if err := w.read(ctx, asking, now, f, p, part); err != nil {
 				return err
 			}

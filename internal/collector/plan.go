@@ -315,14 +315,18 @@ func hull(a, b spend.Window) spend.Window {
 	return a
 }
 
-// newest is the newest part of a want by the hour, of about the length; other wants are given in
-// one request anyway. A day that must be taken over whole is not cut.
+// newest is the newest part of a want by the hour or by the minute, of about the length, which
+// begins at a full hour; wants by the day are given in one request anyway. A day that must be taken
+// over whole is not cut.
 func (p plan) newest(x want, length time.Duration) want {
-	if x.grain != spend.Hour || x.window.Duration() <= length {
+	if x.grain == spend.Day || x.window.Duration() <= length {
 		return x
 	}
 	start := spend.Hour.Floor(x.window.End.Add(-length))
-	if d := spend.Day.Floor(start); p.whole(d, x.report) {
+	if x.grain == spend.Minute {
+		start = spend.Hour.Ceil(x.window.End.Add(-length))
+	}
+	if d := spend.Day.Floor(start); x.grain == spend.Hour && p.whole(d, x.report) {
 		start = d
 	}
 	x.window.Start = start

@@ -471,6 +471,11 @@ func TestNewest(t *testing.T) {
 	require.Equal(t, x.window, part(200*time.Hour))
 	byDay := want{messages, spend.Day, window("01T00:00", "20T00:00"), false}
 	require.Equal(t, byDay, p.newest(byDay, time.Hour))
+	byMinute := func(w spend.Window) spend.Window {
+		return p.newest(want{messages, spend.Minute, w, false}, time.Hour).window
+	}
+	require.Equal(t, window("20T12:00", "20T12:30"), byMinute(window("20T09:00", "20T12:30")), "a minute's window begins at a full hour")
+	require.Equal(t, window("20T11:00", "20T12:00"), byMinute(window("20T09:00", "20T12:00")))
 }
 
 func TestHistoryFrom(t *testing.T) {

@@ -15,14 +15,18 @@ import (
 // windowTimeout bounds the reading of one live window, so that the ones after it get their turn.
 const windowTimeout = 45 * time.Second
 
-// How long a window by the hour may be, and how many rows it should bring: a request of the older
-// report is 168 buckets of any size, one of analytics a thousand rows.
+// How long a window by the hour or by the minute may be, and how many rows it should bring: all of
+// them are in memory until they are stored. How large the organization is shows after the first
+// window, and may be another by day than by night: a window is at most so many times as long as the
+// one before.
 const (
-	shortestWindow = 6 * time.Hour
-	firstWindow    = 48 * time.Hour
+	shortestWindow = time.Hour
+	firstWindow    = 6 * time.Hour // of the older report by the hour; shortestWindow of the others
 	longestWindow  = 168 * time.Hour
-	bucketRows     = 50_000
-	analyticsRows  = 10_000
+	emptyWindow    = 12 * time.Hour // what windows without rows grow to
+	emptyAnalytics = 2 * time.Hour  // the same of analytics, which has several rows for one of usage
+	windowGrowth   = 4
+	windowRows     = 20_000
 )
 
 var (
@@ -113,7 +117,7 @@ func stops(err error) bool {
 // each the API may take as long as timeout.
 func (w *worker) fetch(ctx context.Context, now time.Time, f spend.Fact, p plan, x want, timeout time.Duration) error {
 	for !x.window.Empty() {
-		part := p.newest(x, w.lengthOf(x.report))
+		part := p.newest(x, w.lengthOf(x))
 		asking, cancel := context.WithTimeout(ctx, timeout)
 		err := w.read(ctx, asking, now, f, p, part)
 		cancel()
@@ -192,7 +196,7 @@ func (w *worker) note(ctx context.Context, p plan, x want, rows int, c storage.C
 	w.run.Rows += int64(c.Written + c.Deleted)
 	w.changed = w.changed || c.Written+c.Deleted > 0
 	w.patience = 0
-	if x.grain == spend.Hour && rows > 0 {
+	if x.grain != spend.Day {
 		w.adapt(x, rows)
 	}
 	first := slices.ContainsFunc(c.Held, func(h spend.Window) bool {
@@ -211,28 +215,42 @@ func (w *worker) mark(ctx context.Context, r spend.Report, dataAt, readAt time.T
 	return w.owner.SetWatermark(ctx, storage.Watermark{Report: r, DataAt: dataAt, ReadAt: readAt})
 }
 
-func (w *worker) lengthOf(r spend.Report) time.Duration {
-	if l := w.length[r]; l > 0 {
+// size is what windows of one length have in common.
+type size struct {
+	report spend.Report
+	grain  spend.Grain
+}
+
+func (w *worker) lengthOf(x want) time.Duration {
+	if l := w.length[size{x.report, x.grain}]; l > 0 {
 		return l
+	}
+	if isAnalytics(x.report) || x.grain == spend.Minute {
+		return shortestWindow
 	}
 	return firstWindow
 }
 
-// adapt chooses the length of the next windows by the rows that this one brought.
+// adapt chooses the length of the next windows by the rows that this one brought. One without any
+// says nothing about the hours before it, in which the organization may have been busy.
 func (w *worker) adapt(x want, rows int) {
-	aim := bucketRows
-	if isAnalytics(x.report) {
-		aim = analyticsRows
+	known, limit := w.lengthOf(x), longestWindow
+	if rows == 0 {
+		limit = emptyWindow
+		if isAnalytics(x.report) {
+			limit = emptyAnalytics
+		}
 	}
-	hours := int(x.window.Duration() / time.Hour)
-	length := time.Duration(aim*hours/rows) * time.Hour
-	w.length[x.report] = min(max(length, shortestWindow), longestWindow)
+	length := time.Duration(float64(x.window.Duration()) * windowRows / float64(max(rows, 1))).Truncate(time.Hour)
+	grown := windowGrowth * max(x.window.Duration().Truncate(time.Hour), shortestWindow)
+	length = min(length, max(known, min(grown, limit)))
+	w.length[size{x.report, x.grain}] = min(max(length, shortestWindow), longestWindow)
 }
 
 // shorten reacts to a window that took too long: the next one is shorter, or gets more time.
 func (w *worker) shorten(x want) {
-	if x.grain == spend.Hour && x.window.Duration() > shortestWindow {
-		w.length[x.report] = max((x.window.Duration() / 2).Truncate(time.Hour), shortestWindow)
+	if x.grain != spend.Day && x.window.Duration() > shortestWindow {
+		w.length[size{x.report, x.grain}] = max((x.window.Duration() / 2).Truncate(time.Hour), shortestWindow)
 		return
 	}
 	w.patience = min(max(2*w.patience, time.Minute), 5*time.Minute)

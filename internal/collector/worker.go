@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 	"github.com/anthropic-monitor/monitor/internal/team"
 )
@@ -24,23 +23,23 @@ type worker struct {
 	runs []storage.Run // all so far, if once
 
 	// Caches; what they hold is found out anew by the next process.
-	workspace    string                         // id of the default workspace
-	estimated    bool                           // stored estimates are of the current price table
-	changed      bool                           // something was stored since the totals were brought up to date
-	said         map[string]string              // last error of each job that was logged
-	notBefore    time.Time                      // the API asked to be left alone, or refuses the key
-	trouble      bool                           // the last tick failed in a way that will pass
-	idle         time.Time                      // until then nothing will be due for repair
-	later        map[want]failure               // repairs that cannot be done, and until when
-	length       map[spend.Report]time.Duration // how long a window by the hour may be
-	patience     time.Duration                  // what a window may take that did not fit between two ticks
-	lists        map[string]time.Time           // when lists that change rarely were read
-	asked        int64                          // newest request that was seen
-	refusedLists map[string]struct{}            // lists whose refusal was logged
-	teamsDue     bool                           // the inventory may have changed since teams were stored
-	teamsStored  bool                           // teams were stored at all
-	teams        team.Map                       // as stored last
-	saidTeams    map[string]bool                // conflicts between teams that were logged
+	workspace    string                 // id of the default workspace
+	estimated    bool                   // stored estimates are of the current price table
+	changed      bool                   // something was stored since the totals were brought up to date
+	said         map[string]string      // last error of each job that was logged
+	notBefore    time.Time              // the API asked to be left alone, or refuses the key
+	trouble      bool                   // the last tick failed in a way that will pass
+	idle         time.Time              // until then nothing will be due for repair
+	later        map[want]failure       // repairs that cannot be done, and until when
+	length       map[size]time.Duration // how long a window may be
+	patience     time.Duration          // what a window may take that did not fit between two ticks
+	lists        map[string]time.Time   // when lists that change rarely were read
+	asked        int64                  // newest request that was seen
+	refusedLists map[string]struct{}    // lists whose refusal was logged
+	teamsDue     bool                   // the inventory may have changed since teams were stored
+	teamsStored  bool                   // teams were stored at all
+	teams        team.Map               // as stored last
+	saidTeams    map[string]bool        // conflicts between teams that were logged
 }
 
 // failure is a repair that was refused, and until when it is not tried again.
@@ -58,7 +57,7 @@ func newWorker(c *Collector, owner storage.Owner, org storage.OrganizationState)
 		changed:      true,
 		said:         map[string]string{},
 		later:        map[want]failure{},
-		length:       map[spend.Report]time.Duration{},
+		length:       map[size]time.Duration{},
 		lists:        map[string]time.Time{},
 		refusedLists: map[string]struct{}{},
 		teamsDue:     true,

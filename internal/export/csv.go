@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -15,14 +16,16 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/report"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 // CSVBy are the dimensions of a CSV row where none are asked for: those that usage and every bill
 // have, so that counts and cost of the same use stand in the same row.
 var CSVBy = []spend.Dimension{spend.ByWorkspace, spend.ByAPIKey, spend.ByModel, spend.ByServiceTier, spend.ByCostType}
 
-// ParseBy reads the dimensions of a CSV row, comma separated or repeated.
-func ParseBy(texts []string) ([]spend.Dimension, error) {
+// ParseBy reads the dimensions of a CSV row, comma separated or repeated. The team is among the
+// default ones where there are teams; whose a row is follows from its workspace and key.
+func ParseBy(texts []string, teams team.Teams) ([]spend.Dimension, error) {
 	allowed := report.Dimensions(report.Costs)[1:] // the organization always is one
 	var by []spend.Dimension
 	for _, t := range texts {
@@ -41,8 +44,16 @@ func ParseBy(texts []string) ([]spend.Dimension, error) {
 			}
 		}
 	}
-	if len(by) == 0 {
+	switch {
+	case len(by) == 0 && len(teams) > 0:
+		return append(slices.Clone(CSVBy), spend.ByTeam), nil
+	case len(by) == 0:
 		return CSVBy, nil
+	case !slices.Contains(by, spend.ByTeam):
+	case len(teams) == 0:
+		return nil, errors.New("--by: no teams are configured, so nothing can be told by team (section teams of the configuration)")
+	case !slices.Contains(by, spend.ByWorkspace) || !slices.Contains(by, spend.ByAPIKey):
+		return nil, errors.New("--by: team goes together with workspace and api_key, which tell whose a row is")
 	}
 	return by, nil
 }
@@ -74,9 +85,10 @@ func (e Exporter) CSV(ctx context.Context, w io.Writer, by []spend.Dimension) (S
 	if err := out.Write(r.csvHeader(by)); err != nil {
 		return r.summary, err
 	}
-	usageBy := slices.DeleteFunc(slices.Clone(by), func(d spend.Dimension) bool { return d == spend.ByCostType || d == spend.ByTokenType })
+	costBy := slices.DeleteFunc(slices.Clone(by), func(d spend.Dimension) bool { return d == spend.ByTeam })
+	usageBy := slices.DeleteFunc(slices.Clone(costBy), func(d spend.Dimension) bool { return d == spend.ByCostType || d == spend.ByTokenType })
 	if err := r.days(ctx, func(o storage.OrganizationState, day spend.Window) error {
-		return r.stretches(ctx, o, day, day.Buckets(e.Step), e.Step, by, usageBy, func(f figures) error {
+		return r.stretches(ctx, o, day, day.Buckets(e.Step), e.Step, costBy, usageBy, func(f figures) error {
 			r.note(o, f.usage, f.costs)
 			rows := csvRows(f, by)
 			for _, k := range slices.SortedFunc(maps.Keys(rows), rowKey.compare) {
@@ -180,6 +192,9 @@ func (r *run) csvHeader(by []spend.Dimension) []string {
 func (r *run) csvRow(o storage.OrganizationState, by []spend.Dimension, k rowKey, f rowFigures) []string {
 	named := report.Row{OrganizationID: o.ID, Dims: k.dims}
 	r.labels.Label(&named, by)
+	if slices.Contains(by, spend.ByTeam) {
+		named.Team = cmp.Or(r.teams[o.ID].Of(k.dims.WorkspaceID, k.dims.APIKeyID), team.Unmapped)
+	}
 	form := time.RFC3339
 	if r.Step == spend.Day {
 		form = time.DateOnly

@@ -22,6 +22,7 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/report"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 // ErrNothing is that the store has no history yet.
@@ -32,6 +33,7 @@ type Exporter struct {
 	Store  storage.Store
 	Window spend.Window // widened to whole buckets of the step
 	Step   spend.Grain  // Hour or Day
+	Teams  team.Teams   // what the dimension team means
 }
 
 // Summary says what was written.
@@ -107,6 +109,7 @@ func first(ctx context.Context, store storage.Store, organization string, f spen
 type run struct {
 	Exporter
 	labels  *report.Labels
+	teams   map[string]team.Map // by organization
 	sources report.Sources
 	summary Summary
 }
@@ -116,7 +119,12 @@ func (e Exporter) begin(ctx context.Context) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Exporter: e, labels: labels, sources: report.Sources{}}
+	r := &run{Exporter: e, labels: labels, sources: report.Sources{}, teams: map[string]team.Map{}}
+	for _, o := range labels.Organizations {
+		if r.teams[o.ID], err = team.Load(ctx, e.Store, e.Teams, o.ID); err != nil {
+			return nil, fmt.Errorf("teams of %s: %w", o.Name, err)
+		}
+	}
 	r.Window = e.Window.Align(e.Step)
 	r.summary.Window = r.Window
 	return r, nil

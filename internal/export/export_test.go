@@ -22,6 +22,7 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/report/reporttest"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
 func stored(t testing.TB, store storage.Store) spend.Window {
@@ -60,9 +61,12 @@ func TestCSV(t *testing.T) {
 	require.Equal(t, spend.Day.Bucket(reporttest.At(3, 0)), s.Window)
 	require.Equal(t, 650*spend.Cent, s.Cost)
 	// By more dimensions the sums are the same.
-	e = Exporter{Store: store, Window: all, Step: spend.Day}
+	e = Exporter{Store: store, Window: all, Step: spend.Day, Teams: team.Teams{{Name: "ops", Workspaces: []string{"Default"}}}}
+	b.Reset()
 	s, err = e.CSV(t.Context(), &b, report.Dimensions(report.Costs)[1:])
 	require.NoError(t, err)
+	require.Contains(t, b.String(), ",ops,")
+	require.Contains(t, b.String(), ",unmapped,")
 	requireTotal(t, store, s)
 }
 
@@ -89,14 +93,23 @@ func TestMissingHours(t *testing.T) {
 
 func TestParseBy(t *testing.T) {
 	t.Parallel()
-	by, err := ParseBy([]string{"model, api_key", "organization,model"})
+	by, err := ParseBy([]string{"model, api_key", "organization,model"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, []spend.Dimension{spend.ByModel, spend.ByAPIKey}, by)
-	by, err = ParseBy(nil)
+	by, err = ParseBy(nil, nil)
 	require.NoError(t, err)
 	require.Equal(t, CSVBy, by)
-	_, err = ParseBy([]string{"colour"})
+	_, err = ParseBy([]string{"colour"}, nil)
 	require.ErrorContains(t, err, `--by: unknown dimension "colour" (workspace, api_key,`)
+
+	ops := team.Teams{{Name: "ops", Workspaces: []string{"Default"}}}
+	by, err = ParseBy(nil, ops)
+	require.NoError(t, err)
+	require.Equal(t, append(slices.Clone(CSVBy), spend.ByTeam), by)
+	_, err = ParseBy([]string{"team,workspace"}, ops)
+	require.ErrorContains(t, err, "team goes together with workspace and api_key")
+	_, err = ParseBy([]string{"team,workspace,api_key"}, nil)
+	require.ErrorContains(t, err, "no teams are configured")
 }
 
 func TestParseLabels(t *testing.T) {

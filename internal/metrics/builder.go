@@ -26,7 +26,8 @@ type builder struct {
 	keys       *labels
 	marks      []storage.Watermark
 	folded     map[string]int // by metric
-	metrics    []prometheus.Metric
+	samples    []sample
+	pairs      labelPairs
 	past       func(d *prometheus.Desc, v float64, values []string) // takes the metrics instead; nil but in a [History]
 }
 
@@ -38,7 +39,7 @@ func (b *builder) add(d *prometheus.Desc, t prometheus.ValueType, v float64, val
 		b.past(d, v, values)
 		return
 	}
-	b.metrics = append(b.metrics, prometheus.MustNewConstMetric(d, t, v, values...))
+	b.samples = append(b.samples, sample{d, t, v, b.pairs.of(d, values)})
 }
 
 func (b *builder) gauge(d *prometheus.Desc, v float64, values ...string) {

@@ -134,7 +134,7 @@ type Options struct {
 type Metrics struct {
 	store    storage.Store
 	options  Options
-	snapshot atomic.Pointer[[]prometheus.Metric]
+	snapshot atomic.Pointer[[]sample]
 
 	mu   sync.Mutex              // one Refresh at a time
 	days map[string]*costHistory // by organization
@@ -155,8 +155,8 @@ func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements [prometheus.Collector]. It hands out the snapshot.
 func (m *Metrics) Collect(ch chan<- prometheus.Metric) {
 	if s := m.snapshot.Load(); s != nil {
-		for _, x := range *s {
-			ch <- x
+		for i := range *s {
+			ch <- &(*s)[i]
 		}
 	}
 }
@@ -180,14 +180,15 @@ func (m *Metrics) Refresh(ctx context.Context, now time.Time, organizations map[
 	for _, o := range known {
 		names.add(o.ID, o.Name)
 	}
-	var out []prometheus.Metric
+	pairs := labelPairs{}
+	var out []sample
 	for _, o := range known {
 		owned, configured := organizations[o.ID]
 		if !configured {
 			delete(m.days, o.ID)
 			continue
 		}
-		b := &builder{organization: names.get(o.ID), id: o.ID, store: m.store, options: m.options, now: now.UTC()}
+		b := &builder{organization: names.get(o.ID), id: o.ID, store: m.store, options: m.options, now: now.UTC(), pairs: pairs}
 		if err := b.monitor(ctx, owned, runs); err != nil {
 			return fmt.Errorf("metrics of %s: %w", o.Name, err)
 		}
@@ -202,9 +203,9 @@ func (m *Metrics) Refresh(ctx context.Context, now time.Time, organizations map[
 			delete(m.days, o.ID)
 		}
 		b.dropped()
-		out = append(out, b.metrics...)
+		out = append(out, b.samples...)
 	}
-	out = append(out, prometheus.MustNewConstMetric(snapshotTimestamp, prometheus.GaugeValue, unix(now)))
+	out = append(out, sample{snapshotTimestamp, prometheus.GaugeValue, unix(now), pairs.of(snapshotTimestamp, nil)})
 	m.snapshot.Store(&out)
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 func TestAttribution(t *testing.T) {
 	t.Parallel()
 	use := func(key string, estimate spend.Money, change func(*storage.DimsRow)) storage.DimsRow {
-		r := storage.DimsRow{Row: &storage.Row{Price: spend.Priced}, Dims: spend.Dims{
+		r := storage.DimsRow{Row: &storage.Row{Price: spend.Priced}, Dims: &spend.Dims{
 			WorkspaceID: "w", APIKeyID: key, Model: "m", ServiceTier: "standard", ContextWindow: "0-200k", InferenceGeo: "global",
 		}}
 		r.Counts[spend.Output], r.Estimate[spend.Output] = 10, estimate
@@ -24,7 +24,7 @@ func TestAttribution(t *testing.T) {
 		return r
 	}
 	cell := func(amount spend.Money, change func(*storage.DimsRow)) storage.DimsRow {
-		r := storage.DimsRow{Row: &storage.Row{Amount: amount}, Dims: spend.Dims{
+		r := storage.DimsRow{Row: &storage.Row{Amount: amount}, Dims: &spend.Dims{
 			WorkspaceID: "w", Model: "m", ServiceTier: "standard", ContextWindow: "0-200k", CostType: "tokens", TokenType: "output",
 		}}
 		if change != nil {
@@ -37,7 +37,7 @@ func TestAttribution(t *testing.T) {
 		r.ServiceTier, r.Price, r.Estimate = "priority", spend.Committed, spend.Amounts{}
 	}
 	other := func(costType string) func(*storage.DimsRow) {
-		return func(r *storage.DimsRow) { r.Dims = spend.Dims{WorkspaceID: "w", CostType: costType} }
+		return func(r *storage.DimsRow) { r.Dims = &spend.Dims{WorkspaceID: "w", CostType: costType} }
 	}
 	for _, tt := range []struct {
 		name        string

@@ -85,16 +85,20 @@ func shareDay(ctx context.Context, tx Tx, day spend.Window) error {
 	return tx.PutRests(ctx, left)
 }
 
-// DimsRow is a row and what its series stands for.
+// DimsRow is a row and what its series stands for, which rows of one series share.
 type DimsRow struct {
 	*Row
-	spend.Dims
+	*spend.Dims
 }
 
 func withDims(ctx context.Context, tx Tx, rows []Row) ([]DimsRow, error) {
-	ids := make([]int64, len(rows))
+	places := map[int64]int{}
+	var ids []int64
 	for i := range rows {
-		ids[i] = rows[i].Series
+		if _, known := places[rows[i].Series]; !known {
+			places[rows[i].Series] = len(ids)
+			ids = append(ids, rows[i].Series)
+		}
 	}
 	dims, err := tx.Dims(ctx, ids)
 	if err != nil {
@@ -102,7 +106,7 @@ func withDims(ctx context.Context, tx Tx, rows []Row) ([]DimsRow, error) {
 	}
 	out := make([]DimsRow, len(rows))
 	for i := range rows {
-		out[i] = DimsRow{&rows[i], dims[i]}
+		out[i] = DimsRow{&rows[i], &dims[places[rows[i].Series]]}
 	}
 	return out, nil
 }
@@ -116,7 +120,7 @@ func ShareOut(bill, usage []DimsRow) (shares []spend.Amounts, rests []spend.Mone
 		workspace, model string
 		kind             spend.Kind
 	}
-	candidates := map[place][]int{}
+	candidates := map[place][]int32{}
 	for i, u := range usage {
 		for k := range spend.NumKinds {
 			if u.Counts[k] > 0 || u.Estimate[k] > 0 {
@@ -124,7 +128,7 @@ func ShareOut(bill, usage []DimsRow) (shares []spend.Amounts, rests []spend.Mone
 				if k == spend.WebSearches {
 					p.model = "" // see searchesUntold
 				}
-				candidates[p] = append(candidates[p], i)
+				candidates[p] = append(candidates[p], int32(i))
 			}
 		}
 	}
@@ -133,10 +137,10 @@ func ShareOut(bill, usage []DimsRow) (shares []spend.Amounts, rests []spend.Mone
 	for n, cell := range bill {
 		rests[n] = cell.Amount
 		kind, ok := kindOf(cell.CostType, cell.TokenType)
-		if !ok || kind == spend.WebSearches && !searchesUntold(cell.Dims) {
+		if !ok || kind == spend.WebSearches && !searchesUntold(*cell.Dims) {
 			continue
 		}
-		var matches []int
+		var matches []int32
 		var byCost, byCount []spend.Money
 		for _, i := range candidates[place{cell.WorkspaceID, cell.Model, kind}] {
 			u := usage[i]

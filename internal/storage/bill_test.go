@@ -29,7 +29,7 @@ func TestShareOutAddsUp(t *testing.T) {
 				r.Counts[k] = rapid.Int64Range(0, 1_000_000).Draw(t, "count")
 				r.Estimate[k] = spend.Money(rapid.Int64Range(0, 3).Draw(t, "price") * r.Counts[k])
 			}
-			usage = append(usage, storage.DimsRow{Row: r, Dims: dims("usage")})
+			usage = append(usage, storage.DimsRow{Row: r, Dims: new(dims("usage"))})
 		}
 		for range rapid.IntRange(0, 6).Draw(t, "cells") {
 			k := spend.Kind(rapid.IntRange(0, int(spend.NumKinds)).Draw(t, "kind"))
@@ -38,7 +38,7 @@ func TestShareOutAddsUp(t *testing.T) {
 			if k < spend.NumKinds {
 				d.CostType, d.TokenType = k.CostType(), k.TokenType()
 			}
-			bill = append(bill, storage.DimsRow{Row: &storage.Row{Amount: spend.Money(rapid.Int64Range(-1_000_000, 1<<50).Draw(t, "amount"))}, Dims: d})
+			bill = append(bill, storage.DimsRow{Row: &storage.Row{Amount: spend.Money(rapid.Int64Range(-1_000_000, 1<<50).Draw(t, "amount"))}, Dims: &d})
 		}
 		shares, rests := storage.ShareOut(bill, usage)
 		require.Len(t, shares, len(usage))

@@ -47,12 +47,15 @@ func Reestimate(ctx context.Context, tx Tx, from time.Time, estimate func(*spend
 	for _, span := range spend.Join(days) {
 		for _, day := range span.Buckets(spend.Day) {
 			for _, t := range []Table{UsageMinute, UsageHour, UsageDay} {
-				n, err := reestimate(ctx, tx, t, day.Intersect(w), billed, estimate)
-				if err != nil {
-					return err
-				}
-				if n > 0 {
-					changed[day.Start.Unix()/int64(spend.Day)] = true
+				// By the hour, as a day of minutes is millions of rows in a large organization.
+				for _, piece := range day.Intersect(w).Buckets(max(t.Grain(), spend.Hour)) {
+					n, err := reestimate(ctx, tx, t, piece.Intersect(w), billed, estimate)
+					if err != nil {
+						return err
+					}
+					if n > 0 {
+						changed[day.Start.Unix()/int64(spend.Day)] = true
+					}
 				}
 			}
 		}
@@ -76,7 +79,7 @@ func reestimate(ctx context.Context, tx Tx, t Table, w spend.Window, billed []sp
 		if slices.ContainsFunc(billed, func(b spend.Window) bool { return b.Covers(bucket) }) {
 			continue
 		}
-		u := spend.Usage{Bucket: bucket.Start, Dims: r.Dims, Counts: r.Counts, Estimate: r.Estimate, Price: r.Price}
+		u := spend.Usage{Bucket: bucket.Start, Dims: *r.Dims, Counts: r.Counts, Estimate: r.Estimate, Price: r.Price}
 		estimate(&u)
 		now := *r.Row
 		now.Estimate, now.Price = u.Estimate, u.Price

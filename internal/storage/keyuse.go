@@ -91,11 +91,13 @@ func (d *diff) updateKeyUse(ctx context.Context, tx Tx) error {
 }
 
 // newestUse is the newest bucket with use, by key.
-func newestUse(ctx context.Context, tx Tx, rows []Row, g spend.Grain) (map[string]spend.Window, error) {
+func newestUse(ctx context.Context, tx Tx, units [][]Row, g spend.Grain) (map[string]spend.Window, error) {
 	newest := map[int64]int64{}
-	for i := range rows {
-		if r := &rows[i]; !r.Counts.IsZero() {
-			newest[r.Series] = max(newest[r.Series], r.Bucket)
+	for _, rows := range units {
+		for i := range rows {
+			if r := &rows[i]; !r.Counts.IsZero() {
+				newest[r.Series] = max(newest[r.Series], r.Bucket)
+			}
 		}
 	}
 	ids := slices.Collect(maps.Keys(newest))

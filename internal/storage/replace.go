@@ -120,8 +120,8 @@ type diff struct {
 	revisions []RowRevision
 	days      map[int64]bool // days whose figures changed
 	touched   map[int64]bool // days whose rows changed, figures or not
-	counted   []Row          // rows read that count
-	beside    []Row          // minutes read that only stand beside what counts
+	counted   [][]Row        // rows read that count, by unit
+	beside    [][]Row        // minutes read that only stand beside what counts
 	lost      []lostUse
 	change    Change
 }
@@ -152,10 +152,10 @@ func (d *diff) compare(ctx context.Context, tx Tx, units []Unit, rows []Row) err
 		}
 		d.merge(stored, fresh)
 		if len(u.New) == 0 {
-			d.beside = append(d.beside, fresh...)
+			d.beside = append(d.beside, fresh)
 			continue
 		}
-		d.counted = append(d.counted, fresh...)
+		d.counted = append(d.counted, fresh)
 		changed := d.figures(u, ruling, fresh, mixed)
 		for _, s := range u.Old {
 			if g := s.Grain; g != d.reading.Grain {
@@ -216,6 +216,11 @@ func (d *diff) hold(u Unit, ruling []Row) bool {
 // merge compares rows of the reading's grain, both sorted.
 func (d *diff) merge(stored, fresh []Row) {
 	written := len(d.put)
+	if len(stored) == 0 { // history that is read for the first time: all of it is written
+		d.put = append(d.put, fresh...)
+		d.change.Written += len(fresh)
+		return
+	}
 	pairs(stored, fresh, func(old, now *Row) {
 		switch {
 		case now == nil:

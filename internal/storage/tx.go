@@ -226,3 +226,14 @@ type Sum struct {
 	Amount    spend.Money
 	List      spend.Money
 }
+
+// Add adds the figures of other, a part of the same group.
+func (s *Sum) Add(other *Sum) {
+	s.Counts.Add(other.Counts)
+	s.Requests += other.Requests
+	s.Amounts.Add(other.Amounts)
+	s.Unpriced.Add(other.Unpriced)
+	s.Uncertain = s.Uncertain || other.Uncertain
+	s.Amount += other.Amount
+	s.List += other.List
+}

@@ -18,10 +18,9 @@ type owner struct {
 	store        *Store
 	organization int32
 
-	mu   sync.Mutex
-	conn *pgx.Conn // nil once it is lost or released
-	ids  map[spend.Dims]int64
-	dims map[int64]spend.Dims
+	mu     sync.Mutex
+	conn   *pgx.Conn // nil once it is lost or released
+	series storage.SeriesCache
 }
 
 var _ storage.Owner = (*owner)(nil)
@@ -59,13 +58,16 @@ func own(ctx context.Context, conn *pgx.Conn, organization string) (*owner, erro
 	}
 	// Only the owner makes series, so that what is not in memory is new. They are read after the
 	// lock was taken, when the owner before cannot add any.
-	o := &owner{organization: id, conn: conn, ids: map[spend.Dims]int64{}, dims: map[int64]spend.Dims{}}
+	o := &owner{organization: id, conn: conn}
+	var x series
 	rows, _ := conn.Query(ctx, "select id, "+dimColumns("")+" from series where organization = $1", id)
-	known, err := pgx.CollectRows(rows, scanSeries)
+	_, err = pgx.ForEachRow(rows, append([]any{&x.id}, fields(&x.dims)...), func() error {
+		o.series.Add(x.id, &x.dims)
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	o.remember(known)
 	return o, nil
 }
 
@@ -73,14 +75,6 @@ func closeConn(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), cancelTimeout)
 	defer cancel()
 	_ = conn.Close(ctx)
-}
-
-// remember adds series to those in memory.
-func (o *owner) remember(known []series) {
-	for _, s := range known {
-		o.ids[s.dims] = s.id
-		o.dims[s.id] = s.dims
-	}
 }
 
 // Release gives the lock back and closes the connection.
@@ -146,7 +140,9 @@ func (o *owner) transact(ctx context.Context, f func(*tx) error) error {
 	if err := ptx.Commit(ending); err != nil {
 		return err
 	}
-	o.remember(t.interned)
+	for _, x := range t.interned {
+		o.series.Add(x.id, &x.dims)
+	}
 	return nil
 }
 

@@ -82,7 +82,7 @@ func (t *tx) Intern(ctx context.Context, n int, dims func(i int) *spend.Dims) ([
 	var missing []spend.Dims
 	for i := range n {
 		d := dims(i)
-		if id, ok := t.owner.ids[*d]; ok {
+		if id, ok := t.owner.series.ID(d); ok {
 			ids[i] = id
 		} else if _, ok := made[*d]; !ok {
 			made[*d] = 0
@@ -128,18 +128,16 @@ func (t *tx) makeSeries(ctx context.Context, dims []spend.Dims) ([]series, error
 }
 
 func (t *tx) Dims(ctx context.Context, ids []int64) ([]spend.Dims, error) {
-	known := map[int64]spend.Dims{}
-	if t.owner != nil {
-		known = t.owner.dims
-	}
 	out := make([]spend.Dims, len(ids))
 	var missing []int64
 	for i, id := range ids {
-		d, ok := known[id]
-		if !ok {
+		var known bool
+		if t.owner != nil {
+			out[i], known = t.owner.series.Dims(id)
+		}
+		if !known {
 			missing = append(missing, id)
 		}
-		out[i] = d
 	}
 	if len(missing) == 0 {
 		return out, nil

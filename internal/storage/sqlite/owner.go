@@ -88,7 +88,7 @@ func (o *owner) writing(ctx context.Context, doing string, f func(*tx) error) er
 	if o.released {
 		return fmt.Errorf("%s: %w", doing, storage.ErrLost)
 	}
-	fresh := map[spend.Dims]int64{}
+	fresh := &storage.SeriesCache{}
 	err := o.store.writing(ctx, doing, func(t *sql.Tx) error {
 		return f(&tx{Tx: t, organization: o.id, prepared: o.store.prepared, series: &o.series, fresh: fresh})
 	})

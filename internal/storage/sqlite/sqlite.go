@@ -40,6 +40,13 @@ const applicationID = 0x616d6f6e
 const (
 	readers     = 8
 	busyTimeout = 10 * time.Second // how long a write waits for another process
+
+	// What the process holds beside the file: pages in the cache of a connection, in KiB, which the
+	// system's own cache backs, and connections that nobody reads with.
+	readCache   = 2 << 10
+	writeCache  = 2 << 10
+	idleReaders = 2
+	idleTime    = 30 * time.Second
 )
 
 // Store implements [storage.Store] on an SQLite file.
@@ -65,16 +72,17 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{path: path, log: log, owned: map[string]*owner{}}
-	s.write, err = sql.Open("sqlite", dsn(path, "immediate"))
+	s.write, err = sql.Open("sqlite", dsn(path, "immediate", writeCache))
 	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
 	}
 	s.write.SetMaxOpenConns(1)
-	if s.read, err = sql.Open("sqlite", dsn(path, "deferred")+"&_pragma=query_only(1)"); err != nil {
+	if s.read, err = sql.Open("sqlite", dsn(path, "deferred", readCache)+"&_pragma=query_only(1)"); err != nil {
 		return nil, errors.Join(fmt.Errorf("database %s: %w", path, err), s.write.Close())
 	}
 	s.read.SetMaxOpenConns(readers)
-	s.read.SetMaxIdleConns(readers)
+	s.read.SetMaxIdleConns(idleReaders)
+	s.read.SetConnMaxIdleTime(idleTime)
 	if err := s.prepare(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -113,10 +121,10 @@ func create(path string) (string, error) {
 
 // dsn is the driver's name for the database. Every transaction is durable when it returns, hence
 // synchronous(full).
-func dsn(path, lock string) string {
+func dsn(path, lock string, cache int) string {
 	return fileURL(path, url.Values{"_txlock": {lock}, "_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
-		"foreign_keys(1)", "synchronous(full)", "temp_store(memory)", "cache_size(-16384)",
+		"foreign_keys(1)", "synchronous(full)", "temp_store(memory)", fmt.Sprintf("cache_size(-%d)", cache),
 	}})
 }
 

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,10 +74,20 @@ func (q *sumQuery) pick(columns string, target func(i int) any) {
 	}
 }
 
+// SQLite sorts what it groups, and with temporary tables in memory all of it at once. So a window is
+// summed in pieces of about so many rows, and the groups of the pieces are added up here.
+const pieceRows = 10_000
+
+// group is what tells the groups of a query apart.
+type group struct {
+	start int64
+	spend.Dims
+}
+
 // run runs the query and calls each after every row.
 func (q *sumQuery) run(ctx context.Context, t *tx, each func()) ([]storage.Sum, error) {
 	g := q.grouping
-	var start int64
+	var start, count int64
 	var groups []string
 	var keys []any
 	if g.Step != 0 {
@@ -87,40 +98,73 @@ func (q *sumQuery) run(ctx context.Context, t *tx, each func()) ([]storage.Sum, 
 		groups = append(groups, `s.`+d.Column())
 		keys = append(keys, q.sum.Field(d))
 	}
-	query := `select ` + strings.Join(append(groups, q.picks...), `, `) + ` from ` + string(q.part.Table) + ` u`
+	query := `select ` + strings.Join(slices.Concat(groups, q.picks, []string{`count(*)`}), `, `) + ` from ` + string(q.part.Table) + ` u`
 	if len(g.By) > 0 || len(g.Where) > 0 {
 		query += ` join series s on s.id = u.series`
 	}
 	query += ` where u.organization = ? and u.bucket >= ? and u.bucket < ?` + q.filter
-	args := []any{t.organization, q.part.Window.Start.Unix(), q.part.Window.End.Unix()}
+	from, end := q.part.Window.Start.Unix(), q.part.Window.End.Unix()
+	args := []any{t.organization, from, end}
 	for _, m := range g.Where {
 		query += ` and s.` + m.Dimension.Column() + ` in (` + strings.TrimSuffix(strings.Repeat(`?, `, len(m.Values)), `, `) + `)`
 		for _, v := range m.Values {
 			args = append(args, v)
 		}
 	}
+	length := int64(q.part.Table.Grain())
 	if len(groups) > 0 {
 		query += ` group by ` + strings.Join(groups, `, `)
 	} else {
 		query += ` having count(*) > 0`
+		length = end - from // nothing is sorted
 	}
-	rows, err := t.QueryContext(ctx, query, args...)
+	stmt, err := t.PrepareContext(ctx, query)
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
-	to := append(keys, q.to...)
+	defer stmt.Close()
 	var all []storage.Sum
-	for rows.Next() {
-		if err := rows.Scan(to...); err != nil {
+	places := map[group]int{}
+	to := slices.Concat(keys, q.to, []any{&count})
+	piece := func() (rows int64, err error) {
+		found, err := stmt.QueryContext(ctx, args...)
+		if err != nil {
+			return 0, err
+		}
+		defer found.Close()
+		for found.Next() {
+			if err := found.Scan(to...); err != nil {
+				return 0, err
+			}
+			rows += count
+			q.sum.Start = time.Time{}
+			if g.Step != 0 {
+				q.sum.Start = unix(start)
+			}
+			each()
+			place, known := places[group{start, q.sum.Dims}]
+			if !known {
+				places[group{start, q.sum.Dims}] = len(all)
+				all = append(all, *q.sum)
+				continue
+			}
+			all[place].Add(q.sum)
+		}
+		return rows, found.Err()
+	}
+	for from < end {
+		args[1], args[2] = from, min(from+length, end)
+		rows, err := piece()
+		if err != nil {
 			return nil, err
 		}
-		q.sum.Start = time.Time{}
-		if g.Step != 0 {
-			q.sum.Start = unix(start)
+		from += length
+		switch grain := int64(q.part.Table.Grain()); {
+		case rows < pieceRows/2:
+			length *= 2
+		case rows > pieceRows && length > grain:
+			length /= 2
 		}
-		each()
-		all = append(all, *q.sum)
 	}
-	return all, rows.Err()
+	return all, nil
 }

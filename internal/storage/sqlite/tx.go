@@ -19,7 +19,7 @@ type tx struct {
 	organization int64
 	prepared     map[string]*sql.Stmt // of the writing connection; nil where the transaction only reads
 	series       *seriesCache         // the owner's; nil where the transaction only reads
-	fresh        map[spend.Dims]int64 // series made in this transaction
+	fresh        *storage.SeriesCache // series made in this transaction
 }
 
 var _ storage.Tx = (*tx)(nil)
@@ -28,16 +28,15 @@ var _ storage.Tx = (*tx)(nil)
 type seriesCache struct {
 	mu     sync.Mutex
 	loaded bool
-	ids    map[spend.Dims]int64
-	dims   map[int64]spend.Dims
+	storage.SeriesCache
 }
 
 // keep remembers series whose transaction was committed.
-func (c *seriesCache) keep(fresh map[spend.Dims]int64) {
+func (c *seriesCache) keep(fresh *storage.SeriesCache) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for d, id := range fresh {
-		c.ids[d], c.dims[id] = id, d
+	for id, d := range fresh.All() {
+		c.Add(id, &d)
 	}
 }
 
@@ -63,25 +62,32 @@ func (t *tx) load(ctx context.Context) error {
 	if t.series.loaded {
 		return nil
 	}
-	ids, dims := map[spend.Dims]int64{}, map[int64]spend.Dims{}
+	var known storage.SeriesCache
 	rows, err := t.QueryContext(ctx, `select id, `+dimColumns+` from series where organization = ?`, t.organization)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
+	var id int64
+	var d spend.Dims
+	to := append([]any{&id}, fields(&d)...)
 	for rows.Next() {
-		var id int64
-		var d spend.Dims
-		if err := rows.Scan(append([]any{&id}, fields(&d)...)...); err != nil {
+		if err := rows.Scan(to...); err != nil {
 			return err
 		}
-		ids[d], dims[id] = id, d
+		known.Add(id, &d)
 	}
-	t.series.ids, t.series.dims, t.series.loaded = ids, dims, true
-	return rows.Err()
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	t.series.SeriesCache, t.series.loaded = known, true
+	return nil
 }
 
 func (t *tx) Intern(ctx context.Context, n int, dims func(i int) *spend.Dims) ([]int64, error) {
+	if n == 0 {
+		return nil, nil
+	}
 	t.series.mu.Lock()
 	defer t.series.mu.Unlock()
 	if err := t.load(ctx); err != nil {
@@ -90,9 +96,9 @@ func (t *tx) Intern(ctx context.Context, n int, dims func(i int) *spend.Dims) ([
 	ids := make([]int64, n)
 	for i := range ids {
 		d := dims(i)
-		id, ok := t.series.ids[*d]
+		id, ok := t.series.ID(d)
 		if !ok {
-			id, ok = t.fresh[*d]
+			id, ok = t.fresh.ID(d)
 		}
 		if !ok {
 			args := append([]any{t.organization}, fields(d)...)
@@ -106,7 +112,7 @@ func (t *tx) Intern(ctx context.Context, n int, dims func(i int) *spend.Dims) ([
 			if id, err = result.LastInsertId(); err != nil {
 				return nil, err
 			}
-			t.fresh[*d] = id
+			t.fresh.Add(id, d)
 		}
 		ids[i] = id
 	}
@@ -114,6 +120,9 @@ func (t *tx) Intern(ctx context.Context, n int, dims func(i int) *spend.Dims) ([
 }
 
 func (t *tx) Dims(ctx context.Context, series []int64) ([]spend.Dims, error) {
+	if len(series) == 0 {
+		return nil, nil
+	}
 	t.series.mu.Lock()
 	defer t.series.mu.Unlock()
 	if err := t.load(ctx); err != nil {
@@ -121,18 +130,13 @@ func (t *tx) Dims(ctx context.Context, series []int64) ([]spend.Dims, error) {
 	}
 	dims := make([]spend.Dims, len(series))
 	for i, id := range series {
-		d, ok := t.series.dims[id]
-		if !ok {
-			for f, fid := range t.fresh {
-				if fid == id {
-					d, ok = f, true
-				}
-			}
+		var ok bool
+		if dims[i], ok = t.series.Dims(id); !ok {
+			dims[i], ok = t.fresh.Dims(id)
 		}
 		if !ok {
 			return nil, fmt.Errorf("series %d does not exist", id)
 		}
-		dims[i] = d
 	}
 	return dims, nil
 }
