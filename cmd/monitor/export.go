@@ -71,11 +71,15 @@ func (c exportOpenMetricsCmd) Run(a *app) error {
 
 // Run writes counts and cost.
 func (c exportCSVCmd) Run(a *app) error {
-	return c.write(a, c.grain(), "rows", func(w io.Writer, e export.Exporter, config *Config) (export.Summary, error) {
-		by, err := export.ParseBy(c.By, config.Teams)
-		if err != nil {
-			return export.Summary{}, usageError{err}
-		}
+	config, err := a.config()
+	if err != nil {
+		return err
+	}
+	by, err := export.ParseBy(c.By, config.Teams)
+	if err != nil {
+		return usageError{err}
+	}
+	return c.write(a, c.grain(), "rows", func(w io.Writer, e export.Exporter, _ *Config) (export.Summary, error) {
 		return e.CSV(a.ctx, w, by)
 	})
 }

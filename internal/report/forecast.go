@@ -64,9 +64,9 @@ func ParseForecast(values url.Values, now time.Time) (ForecastParams, error) {
 type ForecastAnswer struct {
 	ForecastParams
 	Nothing []Nothing // filters that mean nothing that has cost
-	AsOf   time.Time // the oldest of the rows; zero if nothing was read yet
-	Window spend.Window
-	Rows   []ForecastRow
+	AsOf    time.Time // the oldest of the rows; zero if nothing was read yet
+	Window  spend.Window
+	Rows    []ForecastRow
 	// Total adds up what the organizations spent, and what is expected of each of them as a whole. It
 	// has an interval only where there is just one. It is not the sum of the rows' forecasts.
 	Total ForecastRow
