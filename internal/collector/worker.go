@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/anthropic-monitor/monitor/internal/pricing"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
@@ -23,6 +24,9 @@ type worker struct {
 	runs []storage.Run // all so far, if once
 
 	// Caches; what they hold is found out anew by the next process.
+	prices       *pricing.Table                 // with what bills say of models whose price step no report tells
+	reconciled   bool                           // the history that is there was compared with other figures
+	reconcileAt  time.Time                      // when that is due again
 	workspace    string                         // id of the default workspace
 	estimated    bool                           // stored estimates are of the current price table
 	changed      bool                           // something was stored since the totals were brought up to date
@@ -36,6 +40,7 @@ type worker struct {
 	lists        map[string]time.Time           // when lists that change rarely were read
 	asked        int64                          // newest request that was seen
 	refusedLists map[string]struct{}            // lists whose refusal was logged
+	currencies   map[string]struct{}            // foreign ones that were logged
 }
 
 // failure is a repair that was refused, and until when it is not tried again.
@@ -50,12 +55,14 @@ func newWorker(c *Collector, owner storage.Owner, org storage.OrganizationState)
 		log:          c.log.With("organization_id", org.ID),
 		owner:        owner,
 		org:          org,
+		prices:       c.Prices,
 		changed:      true,
 		said:         map[string]string{},
 		later:        map[want]failure{},
 		length:       map[spend.Report]time.Duration{},
 		lists:        map[string]time.Time{},
 		refusedLists: map[string]struct{}{},
+		currencies:   map[string]struct{}{},
 	}
 }
 
