@@ -206,8 +206,15 @@ func (w *worker) setAside(ctx context.Context, r storage.Reading, foreign []admi
 		return err
 	}
 	for _, s := range storage.SumSetAside(rows) {
-		if _, said := w.currencies[s.Currency]; !said {
-			w.currencies[s.Currency] = struct{}{}
+		if _, said := w.currencies[s.Currency]; said {
+			continue
+		}
+		w.currencies[s.Currency] = struct{}{}
+		found, err := w.Store.Findings(ctx, w.org.ID) // of an earlier process
+		if err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(found, func(f storage.Finding) bool { return f.Kind == storage.FindingCurrency && f.Subject == s.Currency }) {
 			w.log.WarnContext(ctx, "the bill has rows that are not in US dollars; they are kept aside and in no total",
 				"report", string(r.Report), "currency", s.Currency, "amount", s.Amount, "window", s.Window.String())
 		}

@@ -306,6 +306,9 @@ func (w *worker) saveChecks(ctx context.Context, h history, cs []storage.Check) 
 		if c.Model != "" {
 			attrs = append(attrs, "model", c.Model, "token_type", c.TokenType)
 		}
+		if c.Explanation != "" {
+			attrs = append(attrs, "where", c.Explanation)
+		}
 		w.log.WarnContext(ctx, "figures do not match, see monitor report --reconcile", attrs...)
 	}
 	return nil
@@ -385,6 +388,9 @@ func (r *reconciliation) compareReports(ctx context.Context, f spend.Fact, p pla
 		default:
 			cs = append(cs, r.history.costReportsCheck(c, a, b, priority[d.Start], readAt))
 		}
+	}
+	if err := r.located(ctx, other, cs); err != nil {
+		return err
 	}
 	return r.saveChecks(ctx, r.history, cs)
 }

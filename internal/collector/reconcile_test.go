@@ -1,6 +1,8 @@
 package collector_test
 
 import (
+	"database/sql"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,7 +93,7 @@ func TestReconcile(t *testing.T) {
 				_, err := w.collector().Once(w.t.Context(), time.Now())
 				require.NoError(w.t, err)
 				time.Sleep(either(36*time.Hour, time.Hour)) // what was revised meanwhile is read again at a comparison
-				for range 2 { // the older cost report is settled by two reads
+				for range 2 {                               // the older cost report is settled by two reads
 					_, err = w.collector().Once(w.t.Context(), time.Now())
 					require.NoError(w.t, err)
 					time.Sleep(70 * time.Minute)
@@ -131,4 +133,225 @@ func TestReconcile(t *testing.T) {
 			})
 		})
 	}
+}
+
+// dayCost is the cost of a day, at list price beside it, and what share of it is estimated.
+func (w *world) dayCost(d time.Time) (cost, list spend.Money, estimated float64) {
+	res, err := w.store.Costs(w.t.Context(), storage.Query{Window: spend.Window{Start: d, End: d.Add(day)}, Where: w.where()})
+	require.NoError(w.t, err)
+	var part spend.Money
+	for _, c := range res.Rows {
+		cost, list = cost+c.Cost, list+c.List
+		if c.Basis == spend.Estimated {
+			part += c.Cost
+		}
+	}
+	return cost, list, part.USD() / cost.USD()
+}
+
+// TestEstimateMeetsBill: with a discount, the estimate of a day is within a hundredth of the bill
+// that it then gets.
+func TestEstimateMeetsBill(t *testing.T) {
+	for name, o := range map[string]sim.Options{
+		"older reports":                 {Analytics: "refused"},
+		"older reports before discount": {Analytics: "refused", CostBeforeDiscount: true},
+		"both generations":              {Refresh: 24 * time.Hour}, // so late that a whole day waits for its bill
+		"analytics":                     {Refresh: 24 * time.Hour, Legacy: "refused"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o.Seed, o.DiscountPermille = 40, 120
+			bubble(t, o, func(w *world) {
+				once := func() {
+					_, err := w.collector().Once(w.t.Context(), time.Now())
+					require.NoError(w.t, err)
+				}
+				w.config.Backfill = 10 * day
+				if o.Legacy != "" {
+					time.Sleep(14 * time.Hour) // usage that waits for the export too, but a few hours
+				}
+				once()
+				time.Sleep(time.Until(time.Date(2026, 11, 21, 2, 30, 0, 0, time.UTC)))
+				once()
+				today := time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC)
+				if o.Legacy != "" {
+					today = today.Add(-day) // without the older reports nothing is known before the export
+				}
+				estimate, list, part := w.dayCost(today)
+				if o.Legacy == "" {
+					require.Greater(w.t, part, 0.9, "nearly all is estimated")
+					if !o.CostBeforeDiscount {
+						require.InEpsilon(w.t, list.USD(), estimate.USD()/0.88, 0.02, "the list price stays beside it")
+					}
+				}
+				time.Sleep(75 * time.Hour)
+				once()
+				bill, _, part := w.dayCost(today)
+				require.Zero(w.t, part)
+				require.InEpsilon(w.t, bill.USD(), estimate.USD(), 0.01)
+			})
+		})
+	}
+}
+
+// TestFalsifiedBill: the API says another thing in rows than in total. The first difference is
+// looked at again, then it is named and warned of, once.
+func TestFalsifiedBill(t *testing.T) {
+	for name, o := range map[string]sim.Options{"older reports": {Analytics: "refused"}, "both generations": {}} {
+		t.Run(name, func(t *testing.T) {
+			o.Seed, o.DiscountPermille = 40, 120
+			bubble(t, o, func(w *world) {
+				wrong := spend.Day.Floor(start.Add(-5 * day))
+				w.org.Faults().Arm(sim.Rule{Fault: sim.Falsified, From: wrong})
+				off := func() (cs []storage.Check) {
+					for _, c := range w.checks() {
+						if c.Verdict == storage.Unconfirmed || c.Verdict == storage.Differs {
+							cs = append(cs, c)
+						}
+					}
+					return cs
+				}
+				once := func() {
+					_, err := w.collector().Once(w.t.Context(), time.Now())
+					require.NoError(w.t, err)
+				}
+				once()
+				for _, c := range off() {
+					require.Equal(w.t, storage.Unconfirmed, c.Verdict, "%+v", c)
+				}
+				require.NotContains(w.t, w.logs.String(), "do not match")
+				for range 3 {
+					time.Sleep(61 * time.Minute)
+					once()
+				}
+				amount := false
+				named := false
+				for _, c := range off() {
+					require.Equal(w.t, storage.Differs, c.Verdict, "%+v", c)
+					require.True(w.t, c.Day.Equal(wrong), "%+v", c)
+					require.InDelta(w.t, 0.88, max(spend.Money(c.Difference()), -spend.Money(c.Difference())).USD(), 0.2, "%+v", c)
+					amount = amount || c.Name == storage.CheckCost && c.Subject == "amount" && c.Difference() > 0
+					named = named || c.Name == storage.CheckEstimate && c.Model != "" && c.TokenType != "" ||
+						c.Name == storage.CheckCostReports && strings.Contains(c.Explanation, "it is in workspace wrkspc_") && strings.Contains(c.Explanation, ", model claude-")
+				}
+				require.True(w.t, amount)
+				require.True(w.t, named, "%+v", off())
+				n := w.logs.count("do not match")
+				require.Equal(w.t, len(off()), n, "once each: %s", w.logs)
+				time.Sleep(25 * time.Hour)
+				once()
+				require.Equal(w.t, n, w.logs.count("do not match"))
+
+				w.org.Faults().Disarm()
+				time.Sleep(25 * time.Hour)
+				once()
+				require.Empty(w.t, off())
+			})
+		})
+	}
+}
+
+// TestFalsifiedStore: a row of the database that was changed is put right at the next comparison,
+// and the check names it.
+func TestFalsifiedStore(t *testing.T) {
+	bubble(t, sim.Options{Seed: 40}, func(w *world) {
+		_, err := w.collector().Once(w.t.Context(), time.Now())
+		require.NoError(w.t, err)
+		db, err := sql.Open("sqlite", w.path)
+		require.NoError(w.t, err)
+		defer db.Close()
+		wrong := spend.Day.Floor(start.Add(-3 * day))
+		for _, q := range []string{
+			`update cost_hour set amount = amount + 5000000000 where (bucket, series) in (select bucket, series from cost_hour where bucket >= ? limit 1)`,
+			`update usage_hour set output = output + 77 where (bucket, series) in (select bucket, series from usage_hour where bucket >= ? limit 1)`,
+		} {
+			res, err := db.ExecContext(w.t.Context(), q, wrong.Unix())
+			require.NoError(w.t, err)
+			n, err := res.RowsAffected()
+			require.NoError(w.t, err)
+			require.EqualValues(w.t, 1, n)
+		}
+		time.Sleep(20 * time.Hour)
+		_, err = w.collector().Once(w.t.Context(), time.Now())
+		require.NoError(w.t, err)
+		named := 0
+		for _, c := range w.checks() {
+			if c.Day.Equal(wrong) && (c.Name == storage.CheckCost && c.Subject == "amount" || c.Name == storage.CheckUsage && c.Subject == "output_tokens") {
+				require.Equal(w.t, storage.Agrees, c.Verdict)
+				require.Contains(w.t, c.Explanation, "agrees since one row was revised: hour of 00:00 from ")
+				require.Contains(w.t, c.Explanation, ", workspace ")
+				named++
+			}
+		}
+		require.Equal(w.t, 2, named)
+		w.requireHourBill(spend.Window{Start: wrong, End: wrong.Add(day)})
+	})
+}
+
+// TestOddBills: rows in another currency are kept aside and found, and so is a cost type that is
+// new; everything else is read and agrees.
+func TestOddBills(t *testing.T) {
+	for name, o := range map[string]sim.Options{"older reports": {Analytics: "refused"}, "both generations": {}} {
+		t.Run(name, func(t *testing.T) {
+			o.Seed, o.SessionCurrency = 40, "EUR"
+			bubble(t, o, func(w *world) {
+				if testing.Short() {
+					return // the organization of one key has no sessions
+				}
+				w.config.Backfill = 4 * day
+				for range 2 {
+					_, err := w.collector().Once(w.t.Context(), time.Now())
+					require.NoError(w.t, err)
+					time.Sleep(70 * time.Minute)
+				}
+				window := spend.Window{Start: spend.Day.Floor(start.Add(-4 * day)), End: spend.Day.Floor(start)}
+				rows, err := w.store.SetAside(w.t.Context(), w.id, window)
+				require.NoError(w.t, err)
+				sums := storage.SumSetAside(rows)
+				require.Len(w.t, sums, 1)
+				require.Equal(w.t, "EUR", sums[0].Currency)
+				require.Equal(w.t, window, sums[0].Window)
+				var want, usd int64
+				for _, c := range w.org.TrueBill(window.Start, window.End) {
+					if n := sim.SumNanoUSD([]sim.CostCell{c}); c.Currency == "EUR" {
+						want += n
+					} else {
+						usd += n
+					}
+				}
+				got, err := spend.ParseCents(sums[0].Amount)
+				require.NoError(w.t, err)
+				require.InDelta(w.t, want, int64(got), 100)
+				res, err := w.store.Costs(w.t.Context(), storage.Query{Window: window, Where: w.where()})
+				require.NoError(w.t, err)
+				var total spend.Money
+				for _, c := range res.Rows {
+					total += c.Cost
+				}
+				require.InDelta(w.t, usd, int64(total), 10_000, "in no total")
+				fs := w.findings()[storage.FindingCurrency]
+				require.Len(w.t, fs, 1)
+				require.Contains(w.t, fs[0].Amount, " in EUR")
+				require.Equal(w.t, 1, w.logs.count("not in US dollars; they are kept aside"), "%s", w.logs)
+				for _, c := range w.checks() {
+					require.Contains(w.t, []storage.Verdict{storage.Agrees, storage.Explained}, c.Verdict, "%+v", c)
+				}
+			})
+		})
+	}
+	t.Run("new cost type", func(t *testing.T) {
+		bubble(t, sim.Options{Seed: 40, SessionType: "sunshine"}, func(w *world) {
+			if testing.Short() {
+				return
+			}
+			_, err := w.collector().Once(w.t.Context(), time.Now())
+			require.NoError(w.t, err)
+			fs := w.findings()[storage.FindingCostType]
+			require.Len(w.t, fs, 1)
+			require.Equal(w.t, "sunshine", fs[0].Subject)
+			require.Regexp(w.t, `^\$\d+\.\d+$`, fs[0].Amount)
+			for _, c := range w.checks() {
+				require.Contains(w.t, []storage.Verdict{storage.Agrees, storage.Explained}, c.Verdict, "%+v", c)
+			}
+		})
+	})
 }
