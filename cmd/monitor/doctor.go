@@ -77,6 +77,7 @@ func (d *doctor) database(config *Config) {
 		where += config.Storage.SQLite.Path
 	}
 	d.say(true, "database", where+", reachable, migrations applied")
+	d.calibration(store)
 }
 
 // organization tries the key and what it reaches.

@@ -16,7 +16,10 @@ import (
 const plainWidth = 120
 
 type reportCmd struct {
-	Usage  bool     `help:"Print usage instead of cost."`
+	Usage bool `help:"Print usage instead of cost."`
+
+	Reconcile bool `help:"Print what was compared with what: rows with totals, the generations of reports, estimates with the bill."`
+
 	By     []string `placeholder:"DIMENSION,…" help:"Group by: organization, workspace, model, api_key, service_tier, cost_type, token_type."`
 	From   string   `placeholder:"TIME" help:"First day (2026-01-31, UTC) or instant (RFC 3339); default: the first of the month."`
 	To     string   `placeholder:"TIME" help:"End, not included; default: now."`
@@ -27,6 +30,9 @@ type reportCmd struct {
 
 // Run answers from the store; it asks nothing of the API.
 func (c reportCmd) Run(a *app) error {
+	if c.Reconcile {
+		return c.reconcile(a)
+	}
 	kind := report.Costs
 	if c.Usage {
 		kind = report.Usage
@@ -60,13 +66,17 @@ func (c reportCmd) Run(a *app) error {
 	case "markdown":
 		return answer.WriteMarkdown(a.stdout)
 	}
-	width := plainWidth
+	return answer.WriteTable(a.stdout, a.width())
+}
+
+// width is how wide a table may be.
+func (a *app) width() int {
 	if f, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
-			width = w
+			return w
 		}
 	}
-	return answer.WriteTable(a.stdout, width)
+	return plainWidth
 }
 
 // values are the flags as the query parameters that the HTTP API takes.

@@ -35,6 +35,8 @@ type Answer struct {
 	// MissingHours is how many hours of the window, up to the newest data, were never read: what was
 	// used in them is in no figure. Hours of several organizations add up.
 	MissingHours int64
+	// SetAside is what the bills of the window's days have in other currencies, in no figure.
+	SetAside []storage.CurrencySum
 }
 
 // Row is one line of an answer. Dims holds the ids of the dimensions asked for.
@@ -124,7 +126,10 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 			a.MissingHours += int64(m.Duration() / time.Hour)
 		}
 	}
-	return a, nil
+	if p.Kind == Costs {
+		a.SetAside, err = setAside(ctx, store, names.organizations, a.Window)
+	}
+	return a, err
 }
 
 // rows asks the store, and notes for each organization what its figures come from.

@@ -116,6 +116,9 @@ func (a Answer) notes() []string {
 	if a.MissingHours > 0 {
 		ns = append(ns, "Incomplete: "+Count(a.MissingHours)+" hours of this time have not been read yet.")
 	}
+	for _, s := range a.SetAside {
+		ns = append(ns, "Incomplete: "+asideNote(s))
+	}
 	if a.Kind == Costs {
 		switch a.Total.Basis {
 		case spend.Estimated:
