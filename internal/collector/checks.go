@@ -152,6 +152,9 @@ func (h history) costReportsCheck(c storage.Check, analytics, older, priority su
 	return h.judge(c, same, why, now)
 }
 
+// noPrice explains why there is no estimate for what was billed.
+const noPrice = "no price is known, so there is no estimate"
+
 // committed reports whether the tier is paid for by a commitment: it is estimated 0 and in no bill.
 func committed(tier string) bool { return strings.HasPrefix(tier, "priority") }
 
@@ -201,7 +204,7 @@ func cells(estimates, bill []storage.CostRow) (sums map[cell]*cellSum, committed
 			} else {
 				c.subject += " (no price)"
 			}
-			return c, "no price is known, so there is no estimate"
+			return c, noPrice
 		}
 		return c, ""
 	}
@@ -283,7 +286,10 @@ func (h history) estimateChecks(
 	}
 	same, why := closeTo(expected, billed), ""
 	if ratio, ok := spend.FactorOf(total.estimate, total.amount); ok {
-		why = fmt.Sprintf("estimate over bill: %.4f", ratio.Float())
+		why = fmt.Sprintf("estimate over bill: %.4f; scaled to what was billed lately the estimate is $%s", ratio.Float(), expected)
+		if lists {
+			why = fmt.Sprintf("estimate over bill: %.4f; the bill at list price is $%s", ratio.Float(), billed)
+		}
 	}
 	if !same && !doubtful {
 		why = ""

@@ -47,79 +47,75 @@ func (r *reconciliation) findings(ctx context.Context) error {
 	return nil
 }
 
-// seen widens the finding's window by a row's.
-func seen(f *storage.Finding, start, end time.Time) {
-	if f.Window.Start.IsZero() || start.Before(f.Window.Start) {
-		f.Window.Start = start
+// seen widens the finding's window by a day.
+func seen(f *storage.Finding, d time.Time) {
+	if f.Window.Start.IsZero() || d.Before(f.Window.Start) {
+		f.Window.Start = d
 	}
-	if end.After(f.Window.End) {
+	if end := d.Add(day); end.After(f.Window.End) {
 		f.Window.End = end
 	}
 }
 
-func (r *reconciliation) query(window spend.Window, by ...spend.Dimension) storage.Query {
-	return storage.Query{
-		Window: window, Step: spend.Day, By: by,
-		Where: []storage.Match{{Dimension: spend.ByOrganization, Values: []string{r.org.ID}}},
-	}
-}
-
-// unpriced finds models, and tiers of models, that no price is known for.
+// unpriced finds models, and tiers of models, that no price is known for: by what they were billed,
+// and while that is not in by the tokens that wait for it.
 func (r *reconciliation) unpriced(ctx context.Context, window spend.Window) ([]storage.Finding, error) {
-	estimates, err := r.Store.Estimates(ctx, r.query(window, spend.ByModel, spend.ByServiceTier))
+	const detail = "no price is known, so its use costs nothing in estimates until the bill is in; a price can be set under prices in the configuration"
+	var fs []storage.Finding
+	sums := map[string]spend.Money{}
+	models := map[string]bool{}
+	for _, c := range r.checks {
+		if c.Name != storage.CheckEstimate || c.Explanation != noPrice || !window.Contains(c.Day) {
+			continue
+		}
+		subject := c.Model
+		if _, tier, ok := strings.Cut(c.Subject, "("); ok && tier != "no price)" {
+			subject += ", tier " + strings.TrimSuffix(tier, ")")
+		}
+		models[c.Model] = true
+		sums[subject] += spend.Money(c.Theirs)
+		f := finding(&fs, storage.FindingUnpriced, subject, detail)
+		f.Amount = "billed $" + sums[subject].String()
+		seen(f, c.Day)
+	}
+	counters, err := r.Store.Counters(ctx, r.org.ID)
 	if err != nil {
 		return nil, err
 	}
-	var fs []storage.Finding
-	tokens := map[string]int64{}
-	for _, e := range estimates.Rows {
-		if e.Unpriced == 0 {
-			continue
+	for _, c := range counters {
+		if c.Name == storage.CounterUnpriced && c.Total > 0 && c.Model != storage.Other && !models[c.Model] {
+			finding(&fs, storage.FindingUnpriced, c.Model, detail).Amount = fmt.Sprintf("%d tokens not billed yet", c.Total)
 		}
-		subject := e.Model
-		if e.ServiceTier != "" && e.ServiceTier != "standard" {
-			subject += ", tier " + e.ServiceTier
-		}
-		i := slices.IndexFunc(fs, func(f storage.Finding) bool { return f.Subject == subject })
-		if i < 0 {
-			i = len(fs)
-			fs = append(fs, storage.Finding{
-				Kind: storage.FindingUnpriced, Subject: subject,
-				Detail: "no price is known: its use costs nothing in estimates until the bill is in; a price can be set under prices in the configuration",
-			})
-		}
-		tokens[subject] += e.Unpriced
-		seen(&fs[i], e.Start, e.End)
-		fs[i].Amount = fmt.Sprintf("%d tokens", tokens[subject])
 	}
 	return fs, nil
 }
 
 // newCostTypes finds cost types that are not documented.
-func (r *reconciliation) newCostTypes(ctx context.Context, window spend.Window) ([]storage.Finding, error) {
-	costs, err := r.Store.Costs(ctx, r.query(window, spend.ByCostType))
-	if err != nil {
-		return nil, err
-	}
+func (r *reconciliation) newCostTypes(_ context.Context, window spend.Window) ([]storage.Finding, error) {
 	var fs []storage.Finding
 	sums := map[string]spend.Money{}
-	for _, c := range costs.Rows {
-		if slices.Contains(costTypes, c.CostType) {
+	for _, c := range r.checks {
+		kind, _, _ := strings.Cut(c.Subject, " (")
+		if c.Name != storage.CheckEstimate || c.Subject == storage.Total || slices.Contains(costTypes, kind) || !window.Contains(c.Day) {
 			continue
 		}
-		i := slices.IndexFunc(fs, func(f storage.Finding) bool { return f.Subject == c.CostType })
-		if i < 0 {
-			i = len(fs)
-			fs = append(fs, storage.Finding{
-				Kind: storage.FindingCostType, Subject: c.CostType,
-				Detail: "a cost type that is not documented: it is in every total, but estimates know nothing of it",
-			})
-		}
-		sums[c.CostType] += c.Cost
-		seen(&fs[i], c.Start, c.End)
-		fs[i].Amount = "$" + sums[c.CostType].String()
+		sums[c.Subject] += spend.Money(c.Theirs)
+		f := finding(&fs, storage.FindingCostType, c.Subject, "a cost type that is not documented: it is in every total, but estimates know nothing of it")
+		f.Amount = "billed $" + sums[c.Subject].String()
+		seen(f, c.Day)
 	}
 	return fs, nil
+}
+
+// finding is the one of the subject, which is added if it is not there.
+func finding(fs *[]storage.Finding, kind, subject, detail string) *storage.Finding {
+	for i := range *fs {
+		if (*fs)[i].Subject == subject {
+			return &(*fs)[i]
+		}
+	}
+	*fs = append(*fs, storage.Finding{Kind: kind, Subject: subject, Detail: detail})
+	return &(*fs)[len(*fs)-1]
 }
 
 // currencies finds what is set aside because it is not in US dollars.

@@ -420,7 +420,7 @@ func (r *reconciliation) estimates(ctx context.Context) error {
 	if err := r.loadChecks(ctx); err != nil { // what was read again changes what is due
 		return err
 	}
-	due := r.days(storage.CheckEstimate, func(time.Time) bool { return true }, spend.FactUsage, spend.FactCost)
+	due := weeks(r.days(storage.CheckEstimate, func(time.Time) bool { return true }, spend.FactUsage, spend.FactCost))
 	if len(due) == 0 {
 		return nil
 	}
@@ -450,6 +450,28 @@ func (r *reconciliation) estimates(ctx context.Context) error {
 		}
 	}
 	return r.loadChecks(ctx)
+}
+
+// query asks about the organization by the day.
+func (r *reconciliation) query(window spend.Window, by ...spend.Dimension) storage.Query {
+	return storage.Query{
+		Window: window, Step: spend.Day, By: by,
+		Where: []storage.Match{{Dimension: spend.ByOrganization, Values: []string{r.org.ID}}},
+	}
+}
+
+// weeks cuts windows into pieces of a week at most, the newest first: what one takes is bounded, and
+// what was done stays done when the time is over.
+func weeks(ws []spend.Window) []spend.Window {
+	var out []spend.Window
+	for _, w := range ws {
+		for !w.Empty() {
+			piece := w.Intersect(spend.Window{Start: w.End.Add(-7 * day), End: w.End})
+			out = append(out, piece)
+			w.End = piece.Start
+		}
+	}
+	return out
 }
 
 // estimatesOf compares the estimates of a window of whole days.

@@ -348,7 +348,7 @@ func TestOddBills(t *testing.T) {
 			fs := w.findings()[storage.FindingCostType]
 			require.Len(w.t, fs, 1)
 			require.Equal(w.t, "sunshine", fs[0].Subject)
-			require.Regexp(w.t, `^\$\d+\.\d+$`, fs[0].Amount)
+			require.Regexp(w.t, `^billed \$\d+\.\d+$`, fs[0].Amount)
 			for _, c := range w.checks() {
 				require.Contains(w.t, []storage.Verdict{storage.Agrees, storage.Explained}, c.Verdict, "%+v", c)
 			}
