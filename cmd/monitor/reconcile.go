@@ -46,7 +46,7 @@ func (c reportCmd) reconcile(a *app) error {
 	case "markdown":
 		return answer.WriteMarkdown(a.stdout)
 	default:
-		return answer.WriteTable(a.stdout, a.width())
+		return answer.WriteTable(a.stdout)
 	}
 }
 

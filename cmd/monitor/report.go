@@ -66,17 +66,13 @@ func (c reportCmd) Run(a *app) error {
 	case "markdown":
 		return answer.WriteMarkdown(a.stdout)
 	}
-	return answer.WriteTable(a.stdout, a.width())
-}
-
-// width is how wide a table may be.
-func (a *app) width() int {
+	width := plainWidth
 	if f, ok := a.stdout.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		if w, _, err := term.GetSize(int(f.Fd())); err == nil {
-			return w
+			width = w
 		}
 	}
-	return plainWidth
+	return answer.WriteTable(a.stdout, width)
 }
 
 // values are the flags as the query parameters that the HTTP API takes.

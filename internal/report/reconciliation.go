@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -443,20 +442,28 @@ func CalibrationNotes(c storage.Calibration) []string {
 	if c.At.IsZero() {
 		return []string{"Estimates are at list price: no settled day was compared with its bill yet."}
 	}
-	var notes []string
+	var notes, none []string
 	for _, f := range c.Factors {
 		name := f.Model
 		if name == "" {
 			name = "the organization"
 		}
-		text := fmt.Sprintf("Estimates of %s are scaled by %s (%s): billed $%s, estimated $%s", name, f.Factor, f.Factor.Percent(), USD(f.Billed), USD(f.Estimated))
-		if f.Problem != "" {
-			text = fmt.Sprintf("Estimates of %s have no factor of their own: %s; billed $%s, estimated $%s", name, f.Problem, USD(f.Billed), USD(f.Estimated))
-		}
+		data := fmt.Sprintf("billed $%s, estimated $%s", USD(f.Billed), USD(f.Estimated))
 		if f.Days > 0 {
-			text += ", " + strconv.Itoa(f.Days) + " settled days, " + span(f.Window)
+			data += fmt.Sprintf(", %d settled days, %s", f.Days, span(f.Window))
 		}
-		notes = append(notes, text+"; computed "+c.At.UTC().Format("2006-01-02 15:04")+".")
+		data += "; computed " + c.At.UTC().Format("2006-01-02 15:04") + "."
+		switch {
+		case f.Problem == "":
+			notes = append(notes, fmt.Sprintf("Estimates of %s are scaled by %s (%s): %s", name, f.Factor, f.Factor.Percent(), data))
+		case f.Model == "":
+			notes = append(notes, fmt.Sprintf("Estimates of %s have no factor: %s; %s", name, f.Problem, data))
+		default:
+			none = append(none, f.Model)
+		}
+	}
+	if len(none) > 0 {
+		notes = append(notes, "Without a factor of their own, so with the organization's if it has one: "+strings.Join(none, ", ")+".")
 	}
 	for _, p := range c.Prices {
 		notes = append(notes, fmt.Sprintf("Estimates of %s, whose price step no report tells, use what it was billed at: $%s input, $%s output a million tokens, %s.",
@@ -485,15 +492,11 @@ func (r Reconciliation) notes() []string {
 // numbers are the titles of columns that are aligned to the right.
 var numbers = []string{"ours", "theirs", "difference"}
 
-// WriteTable writes the summary as a table that is at most width characters wide, as far as cut
-// explanations allow; 0 is any width.
-func (r Reconciliation) WriteTable(w io.Writer, width int) error {
+// WriteTable writes the summary as a table. It is as wide as its explanations, which stand last and
+// are never cut.
+func (r Reconciliation) WriteTable(w io.Writer) error {
 	lines := r.lines()
 	widths := measure(lines)
-	last := len(widths) - 1
-	if over := sum(widths) - width; width > 0 && over > 0 {
-		widths[last] = max(widths[last]-over, minWidth)
-	}
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "%s\n\n", r.Heading())
 	if len(lines) > 1 {
@@ -503,7 +506,6 @@ func (r Reconciliation) WriteTable(w io.Writer, width int) error {
 				if i > 0 {
 					s.WriteString(strings.Repeat(" ", gap))
 				}
-				cell = cut(cell, widths[i])
 				pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
 				if slices.Contains(numbers, lines[0][i]) {
 					s.WriteString(pad + cell)

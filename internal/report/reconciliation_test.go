@@ -33,11 +33,10 @@ func TestReconciliation(t *testing.T) {
 	_, ok = r.Of[1].Drift.Ratio()
 	require.False(t, ok)
 	for name, write := range map[string]func(io.Writer) error{
-		"reconciliation.json":   r.WriteJSON,
-		"reconciliation.csv":    r.WriteCSV,
-		"reconciliation.md":     r.WriteMarkdown,
-		"reconciliation.txt":    func(w io.Writer) error { return r.WriteTable(w, 0) },
-		"reconciliation_90.txt": func(w io.Writer) error { return r.WriteTable(w, 90) },
+		"reconciliation.json": r.WriteJSON,
+		"reconciliation.csv":  r.WriteCSV,
+		"reconciliation.md":   r.WriteMarkdown,
+		"reconciliation.txt":  r.WriteTable,
 	} {
 		var b bytes.Buffer
 		require.NoError(t, write(&b))
@@ -51,7 +50,7 @@ func TestReconciliationOfNothing(t *testing.T) {
 	r, err := report.Reconcile(t.Context(), reporttest.Open(t), w, reporttest.Now)
 	require.NoError(t, err)
 	var b bytes.Buffer
-	require.NoError(t, r.WriteTable(&b, 0))
+	require.NoError(t, r.WriteTable(&b))
 	require.Equal(t, "Reconciliation from 2026-11-01 to 2026-11-04 UTC, nothing compared yet\n\n", b.String())
 	body, err := json.Marshal(r)
 	require.NoError(t, err)
