@@ -45,5 +45,5 @@ func DriftOf(cs []Check) Drift {
 
 // DriftWindow is where the checks are that [DriftOf] needs.
 func DriftWindow(now time.Time) spend.Window {
-	return spend.Window{Start: spend.Day.Floor(now).AddDate(0, 0, -60), End: now}
+	return spend.Window{Start: spend.Day.Floor(now).AddDate(0, 0, -30), End: now}
 }
