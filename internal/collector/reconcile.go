@@ -11,6 +11,9 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
+// mostSaid bounds how many differences are logged one by one: a wrong price is wrong every day.
+const mostSaid = 20
+
 // reconcileRetry is when a reconciliation that failed, or was cut, is begun anew.
 const reconcileRetry = 10 * time.Minute
 
@@ -295,10 +298,16 @@ func (w *worker) saveChecks(ctx context.Context, h history, cs []storage.Check) 
 		return err
 	}
 	w.run.Rows += int64(len(cs))
+	said, more := 0, 0
 	for _, c := range cs {
 		if c.Verdict != storage.Differs || h[keyOf(c)].Verdict == storage.Differs {
 			continue
 		}
+		if said == mostSaid {
+			more++
+			continue
+		}
+		said++
 		attrs := []any{
 			"day", c.Day.Format(time.DateOnly), "check", string(c.Name), "of", c.Subject, "ours_from", string(c.Report), "theirs_from", string(c.With),
 			"ours", figure(c, c.Ours), "theirs", figure(c, c.Theirs), "difference", figure(c, c.Difference()),
@@ -310,6 +319,9 @@ func (w *worker) saveChecks(ctx context.Context, h history, cs []storage.Check) 
 			attrs = append(attrs, "where", c.Explanation)
 		}
 		w.log.WarnContext(ctx, "figures do not match, see monitor report --reconcile", attrs...)
+	}
+	if more > 0 {
+		w.log.WarnContext(ctx, "more figures do not match, see monitor report --reconcile", "more", more)
 	}
 	return nil
 }
@@ -365,9 +377,8 @@ func (r *reconciliation) compareReports(ctx context.Context, f spend.Fact, p pla
 	if isAnalytics(other) && dataAt.IsZero() {
 		return r.markRefused(ctx, r.now, p, other, noData)
 	}
-	if err := r.mark(ctx, other, dataAt, readAt); err != nil {
-		return err
-	}
+	// How far the other report was read is not noted: it is not read for what it says of today, and would
+	// look stale all day.
 	ours, err := r.storedTotals(ctx, f, window)
 	if err != nil {
 		return err
