@@ -82,6 +82,8 @@ func TestEverythingAgrees(t *testing.T) {
 				a.commandLine()
 				a.ahead()
 				a.teams(reports == "analytics")
+				a.estimated(spend.Window{Start: spend.Day.Floor(now.AddDate(0, 0, -3)), End: spend.Day.Ceil(now)})
+				a.reconciled()
 				stop()
 			})
 		}
@@ -288,6 +290,103 @@ func (a agreement) commandLine() {
 		require.Equal(a.t, want.Data, got.Data)
 		require.Equal(a.t, want.Total, got.Total)
 	}
+}
+
+// estimated compares cost that is not all billed: calibrated, and at list price beside it.
+func (a agreement) estimated(window spend.Window) {
+	want, lists := figures{}, figures{}
+	var scaled, today int64
+	for _, r := range a.ask("/api/v1/costs", window, "step=day&by=workspace,model,cost_type,token_type,api_key").Data {
+		about := []any{r["start"].(string)[:10], r["workspace_id"], r["api_key_id"], r["model"], r["cost_type"], r["token_type"]}
+		cost, list := a.money(r["cost_usd"]), a.money(r["list_usd"])
+		want.add(cost, about...)
+		lists.add(list, about...)
+		if r["start"].(string)[:10] == a.now.Format(time.DateOnly) {
+			today += cost
+		}
+	}
+	for _, r := range a.ask("/api/v1/costs", window, "step=hour&by=workspace,model,api_key").Data {
+		if list := a.money(r["list_usd"]); r["basis"] == "estimated" && list > 1_000_000 {
+			require.InDelta(a.t, 0.88, float64(a.money(r["cost_usd"]))/float64(list), 1e-4, "%v", r)
+			scaled++
+		}
+	}
+	require.Positive(a.t, scaled, "something is estimated, and scaled")
+	amount, list := "cast(cost_usd * 1000000000 as bigint)", "cast(list_usd * 1000000000 as bigint)"
+	if a.sqlite != "" {
+		amount, list = "cost_nano", "list_nano"
+	}
+	for _, view := range []string{"cost_daily", "cost_hourly"} {
+		day := "cast(day as text)"
+		if view == "cost_hourly" {
+			day = "substr(cast(bucket as text), 1, 10)"
+		}
+		got, gotLists := figures{}, figures{}
+		a.query("select "+day+", workspace_id, api_key_id, model, cost_type, token_type, "+amount+", "+list+" from "+view, func(scan func(...any)) {
+			var day, workspace, key, mdl, costType, tokenType string
+			var nano, listNano int64
+			scan(&day, &workspace, &key, &mdl, &costType, &tokenType, &nano, &listNano)
+			if day >= window.Start.Format(time.DateOnly) && day < window.End.Format(time.DateOnly) {
+				about := []any{day, workspace, key, mdl, costType, tokenType}
+				got.add(nano, about...)
+				gotLists.add(listNano, about...)
+			}
+		})
+		requireSame(a.t, want, got, "cost to date: the API and the view "+view)
+		requireSame(a.t, lists, gotLists, "cost to date at list price: the API and the view "+view)
+	}
+	var gauge int64
+	for labels, value := range a.metric("anthropic_cost_usd") {
+		if labels.period == "today" {
+			gauge += int64(math.Round(value * 1e9))
+		}
+	}
+	require.Equal(a.t, today, gauge, "cost of today: the API and /metrics")
+}
+
+// reconciled requires that every settled day agrees, that the command says what the API says, and
+// that the discount is found.
+func (a agreement) reconciled() {
+	window := spend.Window{Start: spend.Day.Floor(a.now.AddDate(0, 0, -40)), End: spend.Day.Ceil(a.now)}
+	status, body := a.get("/api/v1/reconciliation?from=" + window.Start.Format(time.DateOnly) + "&to=" + window.End.Format(time.DateOnly))
+	require.Equal(a.t, 200, status, "%s", body)
+	printed := a.monitor("report", "--reconcile", "--format", "json", "--from", window.Start.Format(time.DateOnly), "--to", window.End.Format(time.DateOnly))
+	require.JSONEq(a.t, string(body), printed)
+	var answer struct {
+		Data []struct {
+			Day, Check, Verdict, Explanation string
+		}
+		Organizations []struct {
+			Days        int
+			Agreeing    int `json:"days_agreeing"`
+			Calibration struct {
+				Factors []struct {
+					Model, Factor string
+					Applied       bool
+				}
+			}
+		}
+	}
+	require.NoError(a.t, json.Unmarshal(body, &answer))
+	require.GreaterOrEqual(a.t, len(answer.Data), 30*20)
+	for _, d := range answer.Data {
+		require.Contains(a.t, []string{"agrees", "explained"}, d.Verdict, "%+v", d)
+	}
+	o := answer.Organizations[0]
+	require.GreaterOrEqual(a.t, o.Days, 35)
+	require.Equal(a.t, o.Days, o.Agreeing)
+	require.GreaterOrEqual(a.t, len(o.Calibration.Factors), 5)
+	for _, f := range o.Calibration.Factors {
+		require.True(a.t, f.Applied, "%+v", f)
+		factor, err := spend.ParseUSD(f.Factor)
+		require.NoError(a.t, err)
+		require.InDelta(a.t, 0.88, factor.USD(), 1e-6, "%+v", f)
+	}
+	drift := 0.0
+	for _, v := range a.metric("anthropic_estimate_drift_ratio") {
+		drift = v
+	}
+	require.Greater(a.t, drift, 1.0, "list price over a bill with a discount")
 }
 
 // labels are those of the metrics compared here.

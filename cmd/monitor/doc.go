@@ -35,7 +35,10 @@
 //     shared out to usage (bill.go); the backends carry that out in their own SQL ([storage.Tx]).
 //  6. The running totals are brought up to date and the run is recorded. Then the function that the
 //     collector was given is called: metrics rebuilds its snapshot, so that a scrape costs nothing.
-//  7. Until the next tick the collector reads history that is missing, in small windows.
+//  7. Until the next tick the collector reads history that is missing, in small windows. Where nothing
+//     is, it compares settled days with the reports' totals, with the other generation's reports and
+//     the estimates with the bill (collector/reconcile.go), and scales the estimates of what is not
+//     billed yet to what the last settled days were billed at (collector/calibrate.go).
 //
 // No decision in this asks the clock: `now` is a parameter. No state is kept in the process that
 // the store does not have; what is kept are caches.

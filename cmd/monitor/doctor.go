@@ -78,6 +78,7 @@ func (d *doctor) database(config *Config) {
 	}
 	d.say(true, "database", where+", reachable, migrations applied")
 	d.patterns(config, store)
+	d.calibration(store)
 }
 
 // organization tries the key and what it reaches.

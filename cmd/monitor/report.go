@@ -29,6 +29,7 @@ type reportCmd struct {
 	Forecast   bool   `xor:"kind" help:"Print what the running period is expected to cost."`
 	Period     string `placeholder:"PERIOD" help:"With --forecast: day, week, month or quarter; default: month."`
 	Headroom   bool   `xor:"kind" help:"Print how much of the rate limits was used in the fullest minute of the last hour, or of --from to --to."`
+	Reconcile  bool   `xor:"kind" help:"Print what was compared with what: rows with totals, the generations of reports, estimates with the bill."`
 	ClaudeCode bool   `xor:"kind" help:"Print Claude Code's sessions, lines, commits, pull requests and its own estimate of cost; --by actor, model, customer_type, terminal, day."`
 }
 

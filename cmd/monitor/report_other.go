@@ -33,7 +33,7 @@ func (c reportCmd) other(now time.Time) (question, error) {
 	if c.Period != "" && !c.Forecast {
 		return nil, errors.New("--period goes with --forecast only; for cost give --from and --to")
 	}
-	if !c.Forecast && !c.Headroom && !c.ClaudeCode {
+	if !c.Forecast && !c.Headroom && !c.Reconcile && !c.ClaudeCode {
 		return nil, nil
 	}
 	switch {
@@ -50,6 +50,8 @@ func (c reportCmd) other(now time.Time) (question, error) {
 	switch {
 	case c.Forecast:
 		return c.forecast(values, now)
+	case c.Reconcile:
+		return c.reconcile(now)
 	case c.Headroom:
 		if len(c.By) > 0 {
 			return nil, errors.New("--by does not go with --headroom, which is by workspace, model group and limiter")

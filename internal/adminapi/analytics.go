@@ -80,7 +80,7 @@ func readAnalytics[T any](ctx context.Context, c *Client, r report[T]) (Answer[T
 	if err != nil {
 		return Answer[T]{}, err
 	}
-	return Answer[T]{Rows: g.rows, End: g.end, DataAt: g.refreshedAt, ReadAt: g.readAt}, nil
+	return Answer[T]{Rows: g.rows, End: g.end, DataAt: g.refreshedAt, ReadAt: g.readAt, Foreign: g.foreign}, nil
 }
 
 // analyticsRow is what the rows of both reports have in common. Rows of one bucket follow each
@@ -138,7 +138,7 @@ func analyticsUsageElement(by grouping) func(*walker, *gathering[spend.Usage]) e
 			return w.wrong("group."+missing, "is missing")
 		}
 		g.add(spend.Usage{Dims: dims, Counts: spend.Counts(counts), Requests: requests})
-		return settleRow(w, g, &b, &row)
+		return settleRow(w, g, len(g.rows)-1, &b, &row)
 	}
 }
 
@@ -168,8 +168,12 @@ func analyticsCostElement(by grouping) func(*walker, *gathering[spend.Cost]) err
 		if missing != "" {
 			return w.wrong("group."+missing, "is missing")
 		}
+		if f, is := money.foreign(dims); is {
+			g.foreign = append(g.foreign, f)
+			return settleRow(w, g, len(g.rows), &b, &row)
+		}
 		g.add(spend.Cost{Dims: dims, Amount: money.amount, List: money.list})
-		return settleRow(w, g, &b, &row)
+		return settleRow(w, g, len(g.rows)-1, &b, &row)
 	}
 }
 
@@ -179,8 +183,8 @@ type buckets struct {
 	window     spend.Window
 }
 
-// settleRow takes the last row into the answer.
-func settleRow[T any](w *walker, g *gathering[T], b *buckets, row *analyticsRow) (err error) {
+// settleRow takes the rows from index from on, which are of the row's bucket, into the answer.
+func settleRow[T any](w *walker, g *gathering[T], from int, b *buckets, row *analyticsRow) (err error) {
 	if start, end := row.startingAt.s, row.endingAt.s; start != b.start || end != b.end || start == "" {
 		var window spend.Window
 		if window.Start, err = w.parseTime("starting_at", start); err != nil {
@@ -194,7 +198,7 @@ func settleRow[T any](w *walker, g *gathering[T], b *buckets, row *analyticsRow)
 		}
 		*b = buckets{start, end, window}
 	}
-	if g.settle(len(g.rows)-1, b.window) {
+	if g.settle(from, b.window) {
 		e := w.wrong("", "was on an earlier page already")
 		e.repeated = true
 		return e

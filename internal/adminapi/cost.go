@@ -50,6 +50,10 @@ func costElement(by grouping) func(*walker, *gathering[spend.Cost]) error {
 		if missing != "" {
 			return w.wrong(missing, "is missing")
 		}
+		if f, is := money.foreign(dims); is {
+			g.foreign = append(g.foreign, f)
+			return nil
+		}
 		g.add(spend.Cost{Dims: dims, Amount: money.amount, List: money.amount})
 		return nil
 	})

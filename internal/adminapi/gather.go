@@ -13,6 +13,7 @@ type gathering[T any] struct {
 	report[T]
 	state
 	rows        []T
+	foreign     []Foreign // those of the bucket being read have no bucket yet
 	names       names
 	readAt      time.Time
 	refreshedAt time.Time
@@ -27,9 +28,10 @@ func newGathering[T any](r report[T]) *gathering[T] {
 
 // state is what a page that failed half-way is taken back to.
 type state struct {
-	mark int       // rows of earlier pages
-	last time.Time // start of the last bucket
-	end  time.Time // end of it
+	mark  int       // rows of earlier pages
+	aside int       // foreign rows of earlier pages
+	last  time.Time // start of the last bucket
+	end   time.Time // end of it
 }
 
 // begin forgets all rows of the page that is about to be read. What the index says of them is
@@ -37,6 +39,7 @@ type state struct {
 func (g *gathering[T]) begin(s state) {
 	clear(g.rows[s.mark:])
 	g.rows = g.rows[:s.mark]
+	g.foreign = g.foreign[:s.aside]
 	g.state = s
 }
 
@@ -48,7 +51,7 @@ func (g *gathering[T]) add(row T) {
 	g.rows = append(g.rows, row)
 }
 
-func (g *gathering[T]) commit() { g.mark = len(g.rows) }
+func (g *gathering[T]) commit() { g.mark, g.aside = len(g.rows), len(g.foreign) }
 
 // settle takes the rows from index from on, which all belong to the bucket, into the answer: it
 // drops them if nobody asked for the bucket, adds up those of equal dimensions, and refuses what
@@ -57,6 +60,7 @@ func (g *gathering[T]) commit() { g.mark = len(g.rows) }
 func (g *gathering[T]) settle(from int, bucket spend.Window) (repeated bool) {
 	rows := g.rows[from:]
 	g.rows = g.rows[:from]
+	g.settleForeign(bucket)
 	if !g.window.Contains(bucket.Start) {
 		clear(rows)
 		return false
@@ -81,6 +85,20 @@ func (g *gathering[T]) settle(from int, bucket spend.Window) (repeated bool) {
 		g.rows = append(g.rows, rows[i])
 	}
 	return false
+}
+
+// settleForeign does the same for the foreign rows of the bucket.
+func (g *gathering[T]) settleForeign(bucket spend.Window) {
+	i := len(g.foreign)
+	for i > g.aside && g.foreign[i-1].Bucket.IsZero() {
+		i--
+	}
+	if !g.window.Contains(bucket.Start) {
+		g.foreign = g.foreign[:i]
+	}
+	for ; i < len(g.foreign); i++ {
+		g.foreign[i].Bucket = bucket.Start
+	}
 }
 
 type placeKey struct {

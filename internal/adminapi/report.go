@@ -35,6 +35,19 @@ type Answer[T any] struct {
 	DataAt time.Time
 	// ReadAt is when the first page was asked for: what came later may be missing.
 	ReadAt time.Time
+	// Foreign are the rows of a bill that are not in US dollars, in the order of the answer. There is
+	// no conversion: they are nothing that can be added up with Rows.
+	Foreign []Foreign
+}
+
+// Foreign is a row of a bill in another currency. Amount and List are decimal numbers as the report
+// has them, in its unit; List is empty where the report does not tell it.
+type Foreign struct {
+	Bucket time.Time
+	spend.Dims
+	Currency string
+	Amount   string
+	List     string
 }
 
 // Bounds of paging. Pages whose data changed meanwhile are read again from the first one.
@@ -184,7 +197,7 @@ func decodePage(w *walker, element func() error) (page, error) {
 
 // answer is the answer of an older report.
 func (g *gathering[T]) answer() Answer[T] {
-	a := Answer[T]{Rows: g.rows, End: g.end, DataAt: g.end, ReadAt: g.readAt}
+	a := Answer[T]{Rows: g.rows, End: g.end, DataAt: g.end, ReadAt: g.readAt, Foreign: g.foreign}
 	if fresh := g.readAt.Add(-freshness); a.DataAt.After(fresh) {
 		a.DataAt = fresh
 	}

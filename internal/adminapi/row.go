@@ -3,7 +3,6 @@ package adminapi
 import (
 	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
@@ -212,16 +211,18 @@ type wireMoney struct {
 	amount, list       spend.Money
 	hasAmount, hasList bool
 	currency           text
+
+	amountText, listText string // as reported
 }
 
 // read reads the member of that name if it is about money, and reports whether it was.
 func (m *wireMoney) read(w *walker, name []byte, known names) (is bool, err error) {
 	switch string(name) {
 	case "amount":
-		m.amount, err = w.cents()
+		m.amount, m.amountText, err = w.cents()
 		m.hasAmount = true
 	case "list_amount":
-		m.list, err = w.cents()
+		m.list, m.listText, err = w.cents()
 		m.hasList = true
 	case "currency":
 		err = w.text(&m.currency, known)
@@ -231,30 +232,35 @@ func (m *wireMoney) read(w *walker, name []byte, known names) (is bool, err erro
 	return true, err
 }
 
-// cents reads a decimal string of cents.
-func (w *walker) cents() (spend.Money, error) {
+// cents reads a decimal string of cents; text is what it says.
+func (w *walker) cents() (m spend.Money, text string, err error) {
 	s, err := w.string()
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
-	m, err := spend.ParseCents(unquote(s))
-	if err != nil {
-		return 0, w.wrong("", "is not an amount: "+clean(err.Error(), 80))
+	text = unquote(s)
+	if m, err = spend.ParseCents(text); err != nil {
+		return 0, "", w.wrong("", "is not an amount: "+clean(err.Error(), 80))
 	}
-	return m, nil
+	return m, text, nil
 }
 
-// check names an amount or currency that is missing or wrong, or returns nothing. There is no
-// conversion: an amount in another currency is nothing we can add up.
+// check names an amount or currency that is missing, or returns nothing.
 func (m *wireMoney) check() (field, problem string) {
 	switch {
 	case !m.hasAmount:
 		return "amount", "is missing"
 	case m.currency.s == "":
 		return "currency", "is missing"
-	case m.currency.s != "USD":
-		return "currency", "is " + strconv.Quote(m.currency.s) + ", only USD is understood"
 	default:
 		return "", ""
 	}
+}
+
+// usd is the currency of all amounts that are added up.
+const usd = "USD"
+
+// foreign is the row in another currency; false if it is in US dollars.
+func (m *wireMoney) foreign(d spend.Dims) (Foreign, bool) {
+	return Foreign{Dims: d, Currency: clean(m.currency.s, 16), Amount: m.amountText, List: m.listText}, m.currency.s != usd
 }

@@ -36,11 +36,11 @@ func (w *worker) repairUntil(ctx context.Context, now, until time.Time) error {
 	if err != nil {
 		return w.essential(ctx, "planning the repair of history", err)
 	}
+	until = until.Add(-beforeTick)
 	if len(tasks) == 0 {
 		w.idle = spend.Hour.Floor(now).Add(time.Hour) // nothing becomes due but at a full hour
-		return nil
+		return w.reconcileUntil(ctx, now, until, true)
 	}
-	until = until.Add(-beforeTick)
 	if patient := now.Add(w.patience); until.Before(patient) {
 		until = patient
 	}
@@ -48,23 +48,28 @@ func (w *worker) repairUntil(ctx context.Context, now, until time.Time) error {
 	if errors.Is(err, storage.ErrLost) || ctx.Err() != nil {
 		return err
 	}
-	return nil
+	return w.reconcileUntil(ctx, time.Now().UTC(), until, false)
 }
 
-// repairAll repairs all of the history.
+// repairAll repairs all of the history and reconciles it.
 func (w *worker) repairAll(ctx context.Context, now time.Time) error {
 	if w.trouble {
 		return nil
 	}
 	tasks, err := w.tasks(ctx, now)
-	if err != nil || len(tasks) == 0 {
+	if err != nil {
 		return err
 	}
-	err = w.runJob(ctx, now, w.backfill(tasks, time.Time{}), time.Time{})
-	if errors.Is(err, storage.ErrLost) || ctx.Err() != nil {
-		return err
+	if len(tasks) > 0 {
+		err = w.runJob(ctx, now, w.backfill(tasks, time.Time{}), time.Time{})
+		if errors.Is(err, storage.ErrLost) || ctx.Err() != nil {
+			return err
+		}
 	}
-	return nil
+	if w.trouble {
+		return nil
+	}
+	return w.reconcileUntil(ctx, now, time.Time{}, true)
 }
 
 // backfill is the job that does the tasks, and then what is due after them, until the time (zero:

@@ -9,6 +9,7 @@
 //	prune       what retention does not keep
 //	            → running totals → the function to call after a tick (rules, snapshot)
 //	backfill    whatever is missing or may have changed, in small windows until the next tick
+//	reconcile   settled days against totals, the other reports and estimates; calibration; findings
 //
 // What is due is decided by pure functions of the store's ledger, its watermarks and the time
 // (plan.go, reports.go, claudecode.go); the loop only waits and carries out. So first start,

@@ -36,7 +36,8 @@ func (s sums) agrees(f spend.Fact, t sums) bool {
 func near(a, b spend.Money) bool { return a-b <= roundingSlack && b-a <= roundingSlack }
 
 // compare compares the days of a window with the report's totals. Days that agree are confirmed,
-// those that differ are read again.
+// those that differ are read again. What came of it is
+// kept as checks.
 func (w *worker) compare(ctx, asking context.Context, now time.Time, f spend.Fact, p plan, x want) error {
 	theirs, dataAt, readAt, err := w.totals(asking, f, x)
 	if err != nil {
@@ -79,7 +80,7 @@ func (w *worker) compare(ctx, asking context.Context, now time.Time, f spend.Fac
 			y.window.End = part.window.Start
 		}
 	}
-	return nil
+	return w.saveTotals(ctx, f, x.report, days, theirs, readAt)
 }
 
 // totals asks the report for its sums by the day.
@@ -87,7 +88,11 @@ func (w *worker) totals(ctx context.Context, f spend.Fact, x want) (t map[time.T
 	q := adminapi.Query{Window: x.window, Grain: spend.Day, Total: true, DefaultWorkspace: w.workspace}
 	t = map[time.Time]sums{}
 	if f == spend.FactCost {
-		a, err := w.Client.AnalyticsCosts(ctx, q)
+		ask := w.Client.Costs
+		if isAnalytics(x.report) {
+			ask = w.Client.AnalyticsCosts
+		}
+		a, err := ask(ctx, q)
 		for _, c := range a.Rows {
 			s := t[c.Bucket]
 			t[c.Bucket] = sums{amount: s.amount + c.Amount, list: s.list + c.List}

@@ -31,6 +31,9 @@ func (w *worker) readCosts(ctx, asking context.Context, now time.Time, p plan, x
 	r := reading(x, a.DataAt, a.ReadAt)
 	rows := slices.DeleteFunc(a.Rows, func(c spend.Cost) bool { return !c.Bucket.Before(r.Window.End) })
 	if !r.Window.Empty() {
+		if err := w.setAside(ctx, r, a.Foreign); err != nil {
+			return err
+		}
 		c, err := w.owner.ReplaceCosts(ctx, r, rows)
 		if err != nil {
 			return err

@@ -29,7 +29,7 @@ func TestOnce(t *testing.T) {
 				require.Positive(w.t, r.Requests, r.Job)
 			}
 		}
-		require.Equal(w.t, []string{"usage", "cost", "inventory", "claude_code", "prune", "backfill"}, jobs)
+		require.Equal(w.t, []string{"usage", "cost", "inventory", "claude_code", "prune", "backfill", "reconcile"}, jobs)
 		w.requireUsage(history(), spend.Hour, olderDims)
 		w.requireHourBill(history())
 		stored, err := w.store.Runs(w.t.Context(), w.id, 100)

@@ -135,12 +135,13 @@ func (w *worker) fault(ctx context.Context, now time.Time, err error) {
 // id of the default workspace, which the older reports do not name.
 func (w *worker) prepare(ctx context.Context, now time.Time) error {
 	if !w.estimated {
-		if version := w.Prices.Version(); version != w.org.PriceVersion {
-			if err := w.owner.Reestimate(ctx, time.Time{}, version, w.Prices.Estimate); err != nil {
-				return fmt.Errorf("estimating anew with prices %s: %w", version, err)
-			}
-			w.log.InfoContext(ctx, "estimated anew what is not billed yet", "prices", version)
-			w.org.PriceVersion, w.changed = version, true
+		c, err := w.Store.Calibration(ctx, w.org.ID)
+		if err != nil {
+			return err
+		}
+		w.usePrices(c.Prices)
+		if err := w.reestimate(ctx); err != nil {
+			return err
 		}
 		w.estimated = true
 	}

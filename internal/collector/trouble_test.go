@@ -234,20 +234,23 @@ func TestNewPrices(t *testing.T) {
 		open, settled := cost(start), cost(start.Add(-5*day))
 		require.Positive(w.t, open)
 		require.Positive(w.t, settled)
+		states, err := w.store.Organizations(w.t.Context())
+		require.NoError(w.t, err)
+		before := states[0].PriceVersion
+		require.NotEmpty(w.t, before)
 		dollar := spend.Dollar
 		everything := pricing.Entry{TokenPrices: pricing.TokenPrices{
 			Input: &dollar, Output: &dollar, CacheRead: &dollar, CacheWrite5m: &dollar, CacheWrite1h: &dollar,
 		}}
 		everything.SetDefaults()
-		var err error
 		w.prices, err = pricing.Load(pricing.Overrides{"claude-*": {everything}})
 		require.NoError(w.t, err)
 		w.run(30 * time.Second)
 		require.NotEqual(w.t, open, cost(start))
 		require.Equal(w.t, settled, cost(start.Add(-5*day)))
-		states, err := w.store.Organizations(w.t.Context())
+		states, err = w.store.Organizations(w.t.Context())
 		require.NoError(w.t, err)
-		require.Equal(w.t, w.prices.Version(), states[0].PriceVersion)
+		require.NotEqual(w.t, before, states[0].PriceVersion)
 	})
 }
 

@@ -45,7 +45,7 @@ func (w *worker) readUsage(ctx, asking context.Context, now time.Time, f spend.F
 	rows := slices.DeleteFunc(a.Rows, func(u spend.Usage) bool { return !u.Bucket.Before(r.Window.End) })
 	if f == spend.FactUsage && !r.Window.Empty() {
 		for i := range rows {
-			w.Prices.Estimate(&rows[i])
+			w.prices.Estimate(&rows[i])
 		}
 		c, err := w.owner.ReplaceUsage(ctx, r, rows)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/anthropic-monitor/monitor/internal/pricing"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 	"github.com/anthropic-monitor/monitor/internal/team"
 )
@@ -23,6 +24,9 @@ type worker struct {
 	runs []storage.Run // all so far, if once
 
 	// Caches; what they hold is found out anew by the next process.
+	prices       *pricing.Table         // with what bills say of models whose price step no report tells
+	reconciled   bool                   // the history that is there was compared with other figures
+	reconcileAt  time.Time              // when that is due again
 	workspace    string                 // id of the default workspace
 	estimated    bool                   // stored estimates are of the current price table
 	changed      bool                   // something was stored since the totals were brought up to date
@@ -36,6 +40,7 @@ type worker struct {
 	lists        map[string]time.Time   // when lists that change rarely were read
 	asked        int64                  // newest request that was seen
 	refusedLists map[string]struct{}    // lists whose refusal was logged
+	currencies   map[string]struct{}    // foreign ones that were logged
 	teamsDue     bool                   // the inventory may have changed since teams were stored
 	teamsStored  bool                   // teams were stored at all
 	teams        team.Map               // as stored last
@@ -54,6 +59,7 @@ func newWorker(c *Collector, owner storage.Owner, org storage.OrganizationState)
 		log:          c.log.With("organization_id", org.ID),
 		owner:        owner,
 		org:          org,
+		prices:       c.Prices,
 		changed:      true,
 		said:         map[string]string{},
 		later:        map[want]failure{},
@@ -62,6 +68,7 @@ func newWorker(c *Collector, owner storage.Owner, org storage.OrganizationState)
 		refusedLists: map[string]struct{}{},
 		teamsDue:     true,
 		saidTeams:    map[string]bool{},
+		currencies:   map[string]struct{}{},
 	}
 }
 

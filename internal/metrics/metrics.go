@@ -59,7 +59,7 @@ var (
 		"model")
 	cost = desc("anthropic_cost_usd",
 		"Cost in US dollars of a calendar period in UTC (weeks begin on Monday), "+asOf+". The bases (billed, allocated: a bill "+
-			"shared out, estimated: tokens at list price until the bill is in) are parts that add up. Absent while hours of the period were never read.",
+			"shared out, estimated: tokens at list price, scaled to what was billed lately, until the bill is in) are parts that add up. Absent while hours of the period were never read.",
 		"workspace", "model", "period", "basis")
 	keyCost = desc("anthropic_api_key_cost_usd",
 		"Cost in US dollars by API key of a calendar period in UTC (weeks begin on Monday), "+asOf+". The bases add up. An empty "+
@@ -81,6 +81,9 @@ var (
 	rateLimit = desc("anthropic_rate_limit",
 		"Rate limit as configured, by group of models and limiter. An empty workspace is the organization's own limit.",
 		"workspace", "model_group", "limiter")
+	driftRatio = desc("anthropic_estimate_drift_ratio",
+		"Estimated cost at list price over the amount that was billed for it, of the last 7 settled days (UTC). A discount makes it more than 1; "+
+			"what matters is that it changes. Priority tiers, what has no price and what only a bill has are left out.")
 
 	dataTimestamp = desc("anthropic_monitor_data_timestamp_seconds",
 		"Newest time up to which the report's data is complete.",
@@ -98,7 +101,7 @@ var (
 
 	descs = []*prometheus.Desc{
 		tokensTotal, requestsTotal, webSearchesTotal, costTotal, keyTokensTotal, unpricedTotal, cost, keyCost, teamCost, keyLastUsed,
-		keyInfo, cacheHitRatio, rateLimit, rateLimitUsed, dataTimestamp,
+		keyInfo, cacheHitRatio, rateLimit, rateLimitUsed, driftRatio, dataTimestamp,
 		jobLastSuccess, seriesDropped, leader, snapshotTimestamp,
 	}
 )

@@ -95,7 +95,8 @@ func (p Params) labels(r Row) object {
 }
 
 // MarshalJSON writes the answer as the HTTP API gives it: as_of (null if nothing was read yet),
-// from, to, data and total, and missing_hours where hours of the window were never read. Money is
+// from, to, data and total, missing_hours where hours of the window were never read, and
+// set_aside where bills have amounts in other currencies. Money is
 // a decimal string in dollars.
 func (a Answer) MarshalJSON() ([]byte, error) {
 	out := struct {
@@ -105,7 +106,8 @@ func (a Answer) MarshalJSON() ([]byte, error) {
 		Data  []object `json:"data"`
 		Total object   `json:"total"`
 
-		MissingHours int64 `json:"missing_hours,omitempty"`
+		MissingHours int64    `json:"missing_hours,omitempty"`
+		SetAside     []object `json:"set_aside,omitempty"`
 	}{
 		From:  a.Window.Start.UTC().Format(time.RFC3339),
 		To:    a.Window.End.UTC().Format(time.RFC3339),
@@ -113,6 +115,7 @@ func (a Answer) MarshalJSON() ([]byte, error) {
 		Total: a.figures(a.Total),
 
 		MissingHours: a.MissingHours,
+		SetAside:     asideObjects(a.SetAside),
 	}
 	if !a.AsOf.IsZero() {
 		s := a.AsOf.UTC().Format(time.RFC3339)

@@ -39,6 +39,8 @@ type Answer struct {
 	MissingHours int64
 	// Nothing lists the filters that mean nothing in this time.
 	Nothing []Nothing
+	// SetAside is what the bills of the window's days have in other currencies, in no figure.
+	SetAside []storage.CurrencySum
 }
 
 // Row is one line of an answer. Dims holds the ids of the dimensions asked for.
@@ -143,7 +145,10 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 			a.MissingHours += int64(m.Duration() / time.Hour)
 		}
 	}
-	return a, nil
+	if p.Kind == Costs {
+		a.SetAside, err = setAside(ctx, store, names.organizations, a.Window)
+	}
+	return a, err
 }
 
 // rows asks the store, by team where there are maps.

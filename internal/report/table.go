@@ -183,6 +183,9 @@ func (t table) write(w io.Writer, width int) error {
 	l := t.fit(width)
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "%s\n\n", t.heading)
+	if t.noTotal && t.rows == 0 {
+		l.lines = nil // nothing stands below the titles
+	}
 	for n, line := range l.lines {
 		if l.isTotal(n) {
 			fmt.Fprintln(b, strings.Repeat("─", l.width()))

@@ -176,6 +176,9 @@ func (a Answer) notes() []string {
 	for _, n := range a.Nothing {
 		ns = append(ns, n.String())
 	}
+	for _, s := range a.SetAside {
+		ns = append(ns, "Incomplete: "+asideNote(s))
+	}
 	if a.Kind == Costs {
 		switch a.Total.Basis {
 		case spend.Estimated:

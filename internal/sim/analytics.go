@@ -31,6 +31,7 @@ type analytics struct {
 	refreshedAt             time.Time
 	view                    view
 	selection               selection
+	lied                    bool // by Falsified
 }
 
 type analyticsRow struct {

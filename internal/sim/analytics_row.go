@@ -96,31 +96,42 @@ func (a *analytics) writeUsage(w *rowWriter, row analyticsRow) {
 // writeCosts writes a row, or one for each component asked for: by token type only those of tokens, by
 // cost type one for each, and by both the token types beside the other costs.
 func (a *analytics) writeCosts(w *rowWriter, row analyticsRow) {
-	one := func(list int64, costType, tokenType string, requests *int64) {
+	wrong := int64(0)
+	if !a.lied {
+		wrong = a.falsified(a.grouped, row.from)
+		a.lied = wrong != 0
+	}
+	one := func(list int64, part int, costType, tokenType string, requests *int64) {
 		if list == 0 {
 			return
 		}
+		list, wrong = list+wrong, 0
 		w.write(analyticsCostRow{at(row.from), at(row.to),
 			analyticsCostGroup{a.group(row), orNull(costType), orNull(tokenType)},
-			analyticsCost{cents(list, a.opts.DiscountPermille), cents(list, 0), "USD", requests}})
+			analyticsCost{cents(list, a.opts.DiscountPermille), cents(list, 0), a.currency(part), requests}})
 	}
 	if !a.byCostType && !a.byTokenType {
-		one(row.bill.total(), "", "", &row.bill.requests)
+		foreign := int64(0)
+		if a.currency(sessionTime) != "USD" {
+			foreign = row.bill.list[sessionTime]
+		}
+		one(row.bill.total()-foreign, uncached, "", "", &row.bill.requests)
+		one(foreign, sessionTime, "", "", &row.bill.requests)
 		return
 	}
 	tokens := int64(0)
 	for part, list := range row.bill.list {
 		switch {
 		case tokenTypes[part] != "" && a.byTokenType:
-			one(list, "tokens", tokenTypes[part], nil)
+			one(list, part, "tokens", tokenTypes[part], nil)
 		case tokenTypes[part] != "":
 			tokens += list
 		}
 	}
-	one(tokens, "tokens", "", nil)
+	one(tokens, uncached, "tokens", "", nil)
 	if a.byCostType {
 		for part := webSearch; part < parts; part++ {
-			one(row.bill.list[part], costTypes[part], "", nil)
+			one(row.bill.list[part], part, a.costType(part), "", nil)
 		}
 	}
 }

@@ -230,7 +230,8 @@ func TestCostReportServesTheBill(t *testing.T) {
 				cell := sim.CostCell{Start: day(bucket["starting_at"].(string)), End: day(bucket["ending_at"].(string)),
 					WorkspaceID: text("workspace_id"), Model: text("model"), ServiceTier: text("service_tier"),
 					CostType: text("cost_type"), TokenType: text("token_type"), ContextWindow: text("context_window"),
-					InferenceGeo: text("inference_geo"), Description: text("description"), AmountCents: text("amount")}
+					InferenceGeo: text("inference_geo"), Description: text("description"), AmountCents: text("amount"),
+					Currency: text("currency")}
 				if row["workspace_id"] == nil {
 					cell.WorkspaceID = standard
 				}

@@ -6,6 +6,7 @@ import "slices"
 type costKey struct {
 	workspace, description                         string
 	model, tier, context, geo, costType, tokenType string
+	currency                                       string
 }
 
 type costRow struct {
@@ -29,6 +30,29 @@ var (
 	tokenNames = [parts]string{"Input Tokens", "Input Tokens, Cache Read", "Input Tokens, Cache Write 5m",
 		"Input Tokens, Cache Write 1h", "Output Tokens"}
 )
+
+// currency is what a part of the bill is in, costType how the bill calls it.
+func (o *Org) currency(part int) string {
+	if part == sessionTime {
+		return o.opts.SessionCurrency
+	}
+	return "USD"
+}
+
+func (o *Org) costType(part int) string {
+	if part == sessionTime {
+		return o.opts.SessionType
+	}
+	return costTypes[part]
+}
+
+// falsified is a dollar, in billionths of a cent, that is wrong with one grouped row of the bucket.
+func (c *call) falsified(grouped []string, from int64) int64 {
+	if c.fault.Fault != Falsified || len(grouped) == 0 || c.fault.From.Unix() != from {
+		return 0
+	}
+	return 100 * 1e9
+}
 
 // has is whether a part of the bill exists for this kind of stream.
 func (s *stream) has(part int) bool {
@@ -74,14 +98,15 @@ func (s *stream) describe(part int) string {
 }
 
 // costKey is the row of cost_report that a part of a stream's bill is in.
-func (s *stream) costKey(part int, byWorkspace, byDescription bool) (k costKey) {
+func (o *Org) costKey(s *stream, part int, byWorkspace, byDescription bool) (k costKey) {
+	k.currency = o.currency(part)
 	if byWorkspace {
 		k.workspace = s.workspace
 	}
 	if !byDescription {
 		return k
 	}
-	k.description, k.costType, k.tokenType = s.describe(part), costTypes[part], tokenTypes[part]
+	k.description, k.costType, k.tokenType = s.describe(part), o.costType(part), tokenTypes[part]
 	if k.tokenType != "" {
 		k.model, k.tier, k.context, k.geo = s.model, s.tier, s.context, s.geo
 	}
@@ -95,7 +120,7 @@ type billing struct {
 	keys    []costKey
 }
 
-func newBilling(streams []stream, byWorkspace, byDescription bool) billing {
+func (o *Org) newBilling(streams []stream, byWorkspace, byDescription bool) billing {
 	b := billing{streams: streams, rows: make([][parts]int, len(streams))}
 	numbers := map[costKey]int{}
 	for i := range streams {
@@ -103,7 +128,7 @@ func newBilling(streams []stream, byWorkspace, byDescription bool) billing {
 			if !streams[i].has(part) {
 				continue // its amount is zero, wherever it is added
 			}
-			k := streams[i].costKey(part, byWorkspace, byDescription)
+			k := o.costKey(&streams[i], part, byWorkspace, byDescription)
 			n, ok := numbers[k]
 			if !ok {
 				n = len(b.keys)
@@ -147,15 +172,17 @@ func (c *call) costReport() (any, error) {
 	if err := q.done(); err != nil {
 		return nil, err
 	}
-	b := newBilling(c.streams, slices.Contains(grouped, "workspace_id"), slices.Contains(grouped, "description"))
+	b := c.newBilling(c.streams, slices.Contains(grouped, "workspace_id"), slices.Contains(grouped, "description"))
 	v, standard, discount := c.legacyView(), c.workspaces[0].ID, c.costReportDiscount()
 	return page.write(c, func(w *rowWriter, from, to int64) {
+		wrong := c.falsified(grouped, from)
 		for i, sum := range b.sums(from, to, v) {
 			if sum == 0 {
 				continue
 			}
+			sum, wrong = sum+wrong, 0
 			k := b.keys[i]
-			row := costRow{Amount: cents(sum, discount), Currency: "USD", ContextWindow: orNull(k.context),
+			row := costRow{Amount: cents(sum, discount), Currency: k.currency, ContextWindow: orNull(k.context),
 				CostType: orNull(k.costType), Description: orNull(k.description), InferenceGeo: orNull(k.geo),
 				Model: orNull(k.model), ServiceTier: orNull(k.tier), TokenType: orNull(k.tokenType)}
 			if k.workspace != standard {

@@ -31,6 +31,7 @@ const (
 	Unknown                        // an unknown field in every object, and unknown values of enumerations
 	MissingAmount                  // amounts are absent
 	WrongType                      // amounts are objects, counts are texts, times are numbers
+	Falsified                      // a row of a grouped bill, in the bucket that begins at [Rule.From], is a dollar too high
 	Down                           // no connection
 )
 
@@ -40,7 +41,7 @@ type Rule struct {
 	Path       string        // only requests whose path has this suffix; empty: all
 	Times      int           // for so many requests; 0: until Disarm
 	RetryAfter time.Duration // of RateLimited; default 1 second
-	From, To   time.Time     // of Vanish; zero: everything
+	From, To   time.Time     // of Vanish, zero: everything; From of Falsified
 }
 
 // Faults are the rules in force. The zero value is ready to use, and safe for concurrent use. A request

@@ -164,7 +164,7 @@ func TestAnalyticsReadThroughTheSDK(t *testing.T) {
 		cells = append(cells, sim.CostCell{Start: row.StartingAt, End: row.EndingAt, WorkspaceID: row.Group.WorkspaceID,
 			APIKeyID: row.Group.APIKeyID, Model: row.Group.Model, ServiceTier: string(row.Group.ServiceTier),
 			Product: row.Group.Product, CostType: string(row.Group.CostType), TokenType: string(row.Group.TokenType),
-			AmountCents: row.Cost.Amount, ListCents: row.Cost.ListAmount})
+			AmountCents: row.Cost.Amount, ListCents: row.Cost.ListAmount, Currency: string(row.Cost.Currency)})
 	}
 	require.NoError(t, cost.Err())
 	require.ElementsMatch(t, org.TrueHourBill(from, to), cells)

@@ -69,6 +69,11 @@ type Options struct {
 	// CostBeforeDiscount makes cost_report show list amounts; which it does is not documented.
 	CostBeforeDiscount bool
 
+	// SessionCurrency is the currency that session usage is billed in, and SessionType its cost type,
+	// where they are not USD and session_usage. The documentation knows no other currency, and says that
+	// cost types may be added; rows of another currency are told apart in every answer.
+	SessionCurrency, SessionType string
+
 	Delay   time.Duration // after which the older reports are complete; default 5 minutes
 	Refresh time.Duration // step in which analytics' data_refreshed_at advances; default 1 hour
 	Revise  bool          // whether some settled days change until the 7th of the next month
@@ -108,6 +113,12 @@ func New(o Options) *Org {
 	}
 	if len(o.Keys) == 0 {
 		o.Keys = []string{AdminKey}
+	}
+	if o.SessionCurrency == "" {
+		o.SessionCurrency = "USD"
+	}
+	if o.SessionType == "" {
+		o.SessionType = costTypes[sessionTime]
 	}
 	if o.Delay == 0 {
 		o.Delay = 5 * time.Minute

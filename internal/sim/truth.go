@@ -18,6 +18,7 @@ type CostCell struct {
 	TokenType, ContextWindow, InferenceGeo                       string
 	AmountCents, ListCents                                       string
 	Description                                                  string // of cost_report
+	Currency                                                     string
 }
 
 // snapshot is the streams and a view that hides nothing that has happened.
@@ -61,7 +62,7 @@ func (o *Org) TrueUsage(from, to time.Time) []UsageCell {
 // begin in [from, to), which are rounded down to the day: a cell for each row it serves.
 func (o *Org) TrueBill(from, to time.Time) []CostCell {
 	streams, v := o.snapshot()
-	b := newBilling(streams, true, true)
+	b := o.newBilling(streams, true, true)
 	discount := o.costReportDiscount()
 	var cells []CostCell
 	for day := from.Unix() / 86400; day < to.Unix()/86400; day++ {
@@ -72,7 +73,7 @@ func (o *Org) TrueBill(from, to time.Time) []CostCell {
 			k := b.keys[i]
 			cells = append(cells, CostCell{Start: timeOf(day * 24), End: timeOf(day*24 + 24), WorkspaceID: k.workspace,
 				Model: k.model, ServiceTier: k.tier, CostType: k.costType, TokenType: k.tokenType,
-				ContextWindow: k.context, InferenceGeo: k.geo, Description: k.description,
+				ContextWindow: k.context, InferenceGeo: k.geo, Description: k.description, Currency: k.currency,
 				AmountCents: cents(sum, discount), ListCents: cents(sum, 0)})
 		}
 	}
@@ -104,7 +105,7 @@ func (o *Org) TrueHourBill(from, to time.Time) []CostCell {
 				s := sel.heads[i]
 				cells = append(cells, CostCell{Start: timeOf(hour), End: timeOf(hour + 1), WorkspaceID: s.workspace,
 					APIKeyID: s.key, Model: s.model, ServiceTier: s.tier, Product: s.product,
-					CostType: costTypes[part], TokenType: tokenTypes[part],
+					CostType: o.costType(part), TokenType: tokenTypes[part], Currency: o.currency(part),
 					AmountCents: cents(list, o.opts.DiscountPermille), ListCents: cents(list, 0)})
 			}
 		}

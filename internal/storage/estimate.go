@@ -33,29 +33,28 @@ func Reestimate(ctx context.Context, tx Tx, from time.Time, estimate func(*spend
 	if err != nil {
 		return err
 	}
-	var billed, days []spend.Window
+	factors, err := tx.Factors(ctx)
+	if err != nil {
+		return err
+	}
+	var billed []spend.Window
 	for _, s := range costs {
 		if s.State == Billed {
 			billed = append(billed, s.Window)
 		}
 	}
 	billed = spend.Join(billed)
-	for _, s := range slots {
-		days = append(days, s.Window.Align(spend.Day))
-	}
 	changed := map[int64]bool{}
-	for _, span := range spend.Join(days) {
-		for _, day := range span.Buckets(spend.Day) {
-			for _, t := range []Table{UsageMinute, UsageHour, UsageDay} {
-				// By the hour, as a day of minutes is millions of rows in a large organization.
-				for _, piece := range day.Intersect(w).Buckets(max(t.Grain(), spend.Hour)) {
-					n, err := reestimate(ctx, tx, t, piece.Intersect(w), billed, estimate)
-					if err != nil {
-						return err
-					}
-					if n > 0 {
-						changed[day.Start.Unix()/int64(spend.Day)] = true
-					}
+	for _, day := range openDays(slots, costs) {
+		for _, t := range []Table{UsageMinute, UsageHour, UsageDay} {
+			// By the hour, as a day of minutes is millions of rows in a large organization.
+			for _, piece := range day.Intersect(w).Buckets(max(t.Grain(), spend.Hour)) {
+				n, err := reestimate(ctx, tx, t, piece.Intersect(w), billed, factors, estimate)
+				if err != nil {
+					return err
+				}
+				if n > 0 {
+					changed[day.Start.Unix()/int64(spend.Day)] = true
 				}
 			}
 		}
@@ -64,7 +63,7 @@ func Reestimate(ctx context.Context, tx Tx, from time.Time, estimate func(*spend
 }
 
 // reestimate does it for a table's rows in a window and returns how many changed.
-func reestimate(ctx context.Context, tx Tx, t Table, w spend.Window, billed []spend.Window, estimate func(*spend.Usage)) (int, error) {
+func reestimate(ctx context.Context, tx Tx, t Table, w spend.Window, billed []spend.Window, factors Factors, estimate func(*spend.Usage)) (int, error) {
 	stored, err := tx.Rows(ctx, t, w)
 	if err != nil {
 		return 0, err
@@ -83,6 +82,7 @@ func reestimate(ctx context.Context, tx Tx, t Table, w spend.Window, billed []sp
 		estimate(&u)
 		now := *r.Row
 		now.Estimate, now.Price = u.Estimate, u.Price
+		now.Calibrated = factors.Apply(r.Model, u.Estimate)
 		if now != *r.Row {
 			changed = append(changed, now)
 		}

@@ -22,6 +22,13 @@ func ReplaceRequests(ctx context.Context, tx Tx, r Reading, usage []spend.Usage)
 
 func replaceUsage(ctx context.Context, tx Tx, f spend.Fact, r Reading, usage []spend.Usage) (Change, error) {
 	rows := make([]Row, len(usage))
+	var factors Factors
+	if f == spend.FactUsage {
+		var err error
+		if factors, err = tx.Factors(ctx); err != nil {
+			return Change{}, err
+		}
+	}
 	for i := range usage {
 		u := &usage[i]
 		if u.CostType != "" || u.TokenType != "" {
@@ -32,6 +39,7 @@ func replaceUsage(ctx context.Context, tx Tx, f spend.Fact, r Reading, usage []s
 			rows[i].Requests = u.Requests
 		} else {
 			rows[i].Counts, rows[i].Estimate, rows[i].Price = u.Counts, u.Estimate, u.Price
+			rows[i].Calibrated = factors.Apply(u.Model, u.Estimate)
 		}
 		for k := range u.Counts {
 			if rows[i].Counts[k] < 0 || rows[i].Estimate[k] < 0 || rows[i].Requests < 0 {

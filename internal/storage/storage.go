@@ -58,6 +58,8 @@ type Store interface {
 	// Rows of different basis are never merged. Rows are ordered by organization, start, dimensions
 	// and basis.
 	Costs(ctx context.Context, q Query) (CostResult, error)
+	// What was reconciled: see [Reconciled].
+	Reconciled
 
 	// Slots lists the ledger's slots that overlap the window, by start.
 	Slots(ctx context.Context, organization string, f spend.Fact, w spend.Window) ([]Slot, error)
@@ -137,6 +139,9 @@ type Owner interface {
 	// of the function; the price version is remembered for [OrganizationState.PriceVersion].
 	Reestimate(ctx context.Context, from time.Time, priceVersion string, estimate func(*spend.Usage)) error
 
+	// What is reconciled: see [Reconciler].
+	Reconciler
+
 	// SetWatermark records how far a report was read, or that it was refused. A zero DataAt leaves
 	// the newest complete data as it was; DataAt never goes back.
 	SetWatermark(ctx context.Context, w Watermark) error
@@ -163,8 +168,9 @@ type Owner interface {
 	FinishRequest(ctx context.Context, id int64, now time.Time, problem string) error
 	// Prune removes minute facts before k.Minute and job runs before k.Minute, folds hours before
 	// k.Hour into days (a day keeps its sum, its billed amounts and its authority) and forgets days
-	// before k.Day: they are missing afterwards, as if never read. Zero times keep everything. It
-	// changes no total of what is kept, no counter and no last use. It returns the rows it removed.
+	// before k.Day: they are missing afterwards, as if never read. Zero times keep everything. Checks of
+	// days before k.Hour, and what was set aside on them, go too. It changes no total of what is kept,
+	// no counter and no last use. It returns the rows it removed.
 	Prune(ctx context.Context, k Keep) (int64, error)
 
 	// Release gives the organization up. It is safe to call after ownership was lost.
@@ -334,10 +340,10 @@ type CostRow struct {
 	Start, End   time.Time
 	spend.Dims
 	Basis     spend.Basis // billed, allocated or estimated, never mixed
-	Cost      spend.Money
-	List      spend.Money
-	Unpriced  int64 // tokens in it that no price is known for; their cost is not in Cost
-	Uncertain bool  // a price in it could not be told for sure
+	Cost      spend.Money // of estimates calibrated: scaled to what was really charged lately
+	List      spend.Money // before discount, as far as a bill tells; of estimates tokens × price
+	Unpriced  int64       // tokens in it that no price is known for; their cost is not in Cost
+	Uncertain bool        // a price in it could not be told for sure
 }
 
 // Counter names.

@@ -219,7 +219,11 @@ func (m *merger) add(ctx context.Context, o OrganizationTx, parts []Part) error 
 				t := m.row(key)
 				t.counts[k] += s.Counts[k]
 				t.cost += s.Amounts[k]
-				t.list += s.Amounts[k]
+				if p.Figures == EstimateFigures {
+					t.list += s.Lists[k]
+				} else {
+					t.list += s.Amounts[k]
+				}
 				if k != spend.WebSearches {
 					t.unpriced += s.Unpriced[k]
 					t.uncertain = t.uncertain || s.Uncertain && s.Amounts[k] != 0

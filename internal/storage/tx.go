@@ -54,6 +54,10 @@ type Tx interface {
 	// tokens or web searches; false if there is none.
 	FindKeyUse(ctx context.Context, t Table, key string, w spend.Window) (bucket time.Time, ok bool, err error)
 
+	// Factors are the factors that count of the stored calibration; PutCalibration replaces it.
+	Factors(ctx context.Context) (Factors, error)
+	PutCalibration(ctx context.Context, c Calibration) error
+
 	// Sum sums the rows of a part of an answer. A group may come in several pieces.
 	Sum(ctx context.Context, p Part, g Grouping) ([]Sum, error)
 
@@ -77,7 +81,7 @@ type Tx interface {
 	// FoldDays); the minutes stay.
 	FoldMinutes(ctx context.Context, hour spend.Window) error
 	// FoldDay moves the hours of a UTC day into the fact's day table: sums by series of all figures,
-	// bill_* included (null where all are null); the price state is 2 if any hour's is, else 1 if any
+	// cal_* and bill_* included (null where all are null); the price state is 2 if any hour's is, else 1 if any
 	// is, else what all are. For costs rest and rest_list are the sums of amount and list. It returns
 	// how many rows of hours it removed.
 	FoldDay(ctx context.Context, f spend.Fact, day spend.Window) (int64, error)
@@ -119,17 +123,18 @@ func (t Table) Grain() spend.Grain {
 	}
 }
 
-// Row is a row of a table of facts. Counts, Estimate and Price are of usage, Requests of request
-// counts, Amount and List of costs; the others are zero.
+// Row is a row of a table of facts. Counts, Estimate, Calibrated and Price are of usage, Requests of
+// request counts, Amount and List of costs; the others are zero.
 type Row struct {
-	Bucket   int64 // Unix seconds
-	Series   int64
-	Counts   spend.Counts
-	Estimate spend.Amounts
-	Price    spend.PriceState
-	Requests int64
-	Amount   spend.Money
-	List     spend.Money
+	Bucket     int64 // Unix seconds
+	Series     int64
+	Counts     spend.Counts
+	Estimate   spend.Amounts // at list price
+	Calibrated spend.Amounts // the estimate by [Factors.Apply]
+	Price      spend.PriceState
+	Requests   int64
+	Amount     spend.Money
+	List       spend.Money
 }
 
 // figures are what a revision keeps of the row.
@@ -141,6 +146,7 @@ func (r Row) figures() RevisedFigures {
 func (r *Row) add(b Row) {
 	r.Counts.Add(b.Counts)
 	r.Estimate.Add(b.Estimate)
+	r.Calibrated.Add(b.Calibrated)
 	r.Requests += b.Requests
 	r.Amount += b.Amount
 	r.List += b.List
@@ -186,7 +192,7 @@ type Figures int
 const (
 	CountFigures    Figures = iota // usage_*: the counts. Fills Sum.Counts
 	RequestFigures                 // request_*: requests. Fills Sum.Requests
-	EstimateFigures                // usage_*: est_*. Fills Sum.Amounts, Unpriced and Uncertain
+	EstimateFigures                // usage_*: cal_* and est_*. Fills Sum.Amounts, Lists, Unpriced and Uncertain
 	BillFigures                    // usage_hour, usage_day: bill_*, rows where it is not null. Fills Sum.Amounts
 	AmountFigures                  // cost_*: amount and list. Fills Sum.Amount and Sum.List
 	RestFigures                    // cost_day: rest and rest_list, rows where either is not 0. Fills Sum.Amount and Sum.List
@@ -221,8 +227,9 @@ type Sum struct {
 	Counts    spend.Counts
 	Requests  int64
 	Amounts   spend.Amounts
-	Unpriced  spend.Counts // counts of rows whose price is 0
-	Uncertain bool         // a row's price is 2
+	Lists     spend.Amounts // at list price
+	Unpriced  spend.Counts  // counts of rows whose price is 0
+	Uncertain bool          // a row's price is 2
 	Amount    spend.Money
 	List      spend.Money
 }
@@ -232,6 +239,7 @@ func (s *Sum) Add(other *Sum) {
 	s.Counts.Add(other.Counts)
 	s.Requests += other.Requests
 	s.Amounts.Add(other.Amounts)
+	s.Lists.Add(other.Lists)
 	s.Unpriced.Add(other.Unpriced)
 	s.Uncertain = s.Uncertain || other.Uncertain
 	s.Amount += other.Amount

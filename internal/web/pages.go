@@ -22,7 +22,8 @@ var templates embed.FS
 type pages map[string]*template.Template
 
 func parsePages() pages {
-	funcs := template.FuncMap{"usd": report.USD, "count": report.Count, "time": clock, "ago": ago}
+	funcs := template.FuncMap{"usd": report.USD, "count": report.Count, "time": clock, "ago": ago,
+		"what": report.What, "subject": report.Subject, "figure": report.Figure}
 	ps := pages{}
 	for _, name := range []string{"status.html", "error.html"} {
 		ps[name] = template.Must(template.New("layout.html").Funcs(funcs).
@@ -59,6 +60,8 @@ type organizationPage struct {
 	End    monthEnd
 	Limits limitsTable
 	Jobs   []job
+
+	Reconciled reconciled
 }
 
 // spent is the cost of a period, up to what is known of it.
@@ -112,6 +115,9 @@ func (s *server) organizationPage(ctx context.Context, o storage.OrganizationSta
 	p := organizationPage{Now: now}
 	var err error
 	if p.organizationStatus, err = s.statusOf(ctx, o, now); err != nil {
+		return p, err
+	}
+	if p.Reconciled, err = s.reconciledPage(ctx, o, now); err != nil {
 		return p, err
 	}
 	today := spend.Day.Floor(now)

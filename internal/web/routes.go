@@ -81,6 +81,7 @@ func New(o Options) http.Handler {
 	mux.Handle("/api/v1/jobs", get(s.api(s.jobs)))
 	mux.Handle("/api/v1/status", get(s.api(s.status)))
 	mux.Handle("/api/v1/keys", get(s.api(s.keys)))
+	mux.Handle("/api/v1/reconciliation", get(s.api(s.reconciliation)))
 	mux.Handle("/api/", s.api(nothingHere))
 
 	mux.Handle("/{$}", get(s.page("status.html", s.statusPage)))

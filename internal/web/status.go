@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/anthropic-monitor/monitor/internal/report"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
@@ -17,6 +18,7 @@ type organizationStatus struct {
 	FirstSeenAt    *time.Time     `json:"first_seen_at"`
 	LiveAt         *time.Time     `json:"live_at"` // when live collection began; null before
 	PriceVersion   string         `json:"price_version"`
+	Calibration    any            `json:"calibration"` // by what factors estimates are scaled, and their data
 	Reports        []reportStatus `json:"reports"`
 	Backfill       *backfill      `json:"backfill"` // null where no history is wanted
 	Requests       []request      `json:"requests"` // asked of the daemon and not done yet
@@ -88,6 +90,11 @@ func (s *server) statusOf(ctx context.Context, o storage.OrganizationState, now 
 		Organization: o.Name, OrganizationID: o.ID, FirstSeenAt: instant(o.FirstSeenAt), LiveAt: instant(o.LiveAt),
 		PriceVersion: o.PriceVersion, Reports: []reportStatus{}, Requests: []request{},
 	}
+	calibration, err := s.Store.Calibration(ctx, o.ID)
+	if err != nil {
+		return out, err
+	}
+	out.Calibration = report.CalibrationObject(calibration)
 	marks, err := s.Store.Watermarks(ctx, o.ID)
 	if err != nil {
 		return out, err

@@ -17,7 +17,7 @@ import (
 const batch = 10_000
 
 // The columns of the kinds that usage counts, in the order of [spend.Kind]; the columns
-// of estimates and shares have the same names behind est_ and bill_.
+// of estimates, calibrated ones and shares have the same names behind est_, cal_ and bill_.
 var (
 	countColumns = []string{
 		"uncached_input", "cache_read_input", "cache_creation_5m_input", "cache_creation_1h_input", "output", "web_searches",
@@ -35,7 +35,7 @@ func columnsOf(t storage.Table) []string {
 	case storage.CostHour, storage.CostDay:
 		return []string{"amount", "list"}
 	default:
-		return slices.Concat(countColumns, prefixed("est_", amountColumns), []string{"price"})
+		return slices.Concat(countColumns, prefixed("est_", amountColumns), prefixed("cal_", amountColumns), []string{"price"})
 	}
 }
 
@@ -47,12 +47,15 @@ func targets(t storage.Table, r *storage.Row) []any {
 	case storage.CostHour, storage.CostDay:
 		return []any{(*int64)(&r.Amount), (*int64)(&r.List)}
 	default:
-		fields := make([]any, 0, 2*spend.NumKinds+1)
+		fields := make([]any, 0, 3*spend.NumKinds+1)
 		for k := range r.Counts {
 			fields = append(fields, &r.Counts[k])
 		}
 		for k := range r.Estimate {
 			fields = append(fields, (*int64)(&r.Estimate[k]))
+		}
+		for k := range r.Calibrated {
+			fields = append(fields, (*int64)(&r.Calibrated[k]))
 		}
 		return append(fields, (*int)(&r.Price))
 	}

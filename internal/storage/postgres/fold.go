@@ -32,7 +32,7 @@ func (t *tx) MixedPrices(ctx context.Context, table storage.Table, g spend.Grain
 }
 
 func (t *tx) FoldMinutes(ctx context.Context, hour spend.Window) error {
-	columns := slices.Concat(countColumns, prefixed("est_", amountColumns))
+	columns := slices.Concat(countColumns, prefixed("est_", amountColumns), prefixed("cal_", amountColumns))
 	delete(t.known, storage.UsageHour)
 	return t.exec(ctx, `
 		insert into usage_hour (organization, bucket, series, price, `+strings.Join(columns, ", ")+`)
@@ -55,7 +55,7 @@ func (t *tx) FoldDay(ctx context.Context, f spend.Fact, day spend.Window) (int64
 		columns, values = []string{"amount", "list", "rest", "rest_list"}, []string{"amount", "list", "amount", "list"}
 	default:
 		from, into = storage.UsageHour, storage.UsageDay
-		columns = slices.Concat(countColumns, prefixed("est_", amountColumns), prefixed("bill_", amountColumns))
+		columns = slices.Concat(countColumns, prefixed("est_", amountColumns), prefixed("cal_", amountColumns), prefixed("bill_", amountColumns))
 		values = columns
 	}
 	insert, sums := strings.Join(columns, ", "), each(values, "sum(%)::bigint")

@@ -225,8 +225,17 @@ func (o *owner) SetWatermark(ctx context.Context, w storage.Watermark) error {
 func (o *owner) Prune(ctx context.Context, k storage.Keep) (int64, error) {
 	var removed int64
 	err := o.writing(ctx, "pruning", func(t *tx) (err error) {
-		if removed, err = storage.Prune(ctx, t, k); err != nil || k.Minute.IsZero() {
+		if removed, err = storage.Prune(ctx, t, k); err != nil {
 			return err
+		}
+		if !k.Hour.IsZero() {
+			checks, err := t.pruneChecks(ctx, k.Hour)
+			if removed += checks; err != nil {
+				return err
+			}
+		}
+		if k.Minute.IsZero() {
+			return nil
 		}
 		runs, err := t.pruneRuns(ctx, k.Minute)
 		removed += runs

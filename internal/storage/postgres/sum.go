@@ -90,7 +90,8 @@ func figures(f storage.Figures, s *storage.Sum) (sums []string, targets []any, c
 		add("requests", &s.Requests)
 	case storage.EstimateFigures:
 		for k, c := range amountColumns {
-			add("est_"+c, (*int64)(&s.Amounts[k]))
+			add("cal_"+c, (*int64)(&s.Amounts[k]))
+			add("est_"+c, (*int64)(&s.Lists[k]))
 		}
 		for k, c := range countColumns {
 			add("case when price = 0 then "+c+" end", &s.Unpriced[k])

@@ -13,6 +13,7 @@ import (
 const (
 	countColumns = `uncached_input, cache_read_input, cache_creation_5m_input, cache_creation_1h_input, output, web_searches`
 	estColumns   = `est_uncached_input, est_cache_read_input, est_cache_creation_5m_input, est_cache_creation_1h_input, est_output, est_web_search`
+	calColumns   = `cal_uncached_input, cal_cache_read_input, cal_cache_creation_5m_input, cal_cache_creation_1h_input, cal_output, cal_web_search`
 	billColumns  = `bill_uncached_input, bill_cache_read_input, bill_cache_creation_5m_input, bill_cache_creation_1h_input, bill_output, bill_web_search`
 )
 
@@ -24,7 +25,7 @@ func columns(t storage.Table) string {
 	case storage.CostHour, storage.CostDay:
 		return `amount, list`
 	default:
-		return countColumns + `, ` + estColumns + `, price`
+		return countColumns + `, ` + estColumns + `, ` + calColumns + `, price`
 	}
 }
 
@@ -95,6 +96,9 @@ func values(t storage.Table, r *storage.Row, args []any) []any {
 	for _, e := range r.Estimate {
 		args = append(args, int64(e))
 	}
+	for _, e := range r.Calibrated {
+		args = append(args, int64(e))
+	}
 	return append(args, int64(r.Price))
 }
 
@@ -112,6 +116,9 @@ func targets(t storage.Table, r *storage.Row) []any {
 	}
 	for k := range r.Estimate {
 		to = append(to, (*int64)(&r.Estimate[k]))
+	}
+	for k := range r.Calibrated {
+		to = append(to, (*int64)(&r.Calibrated[k]))
 	}
 	return append(to, &r.Price)
 }
@@ -136,7 +143,7 @@ func (t *tx) Rows(ctx context.Context, table storage.Table, w spend.Window) ([]s
 }
 
 func (t *tx) PutRows(ctx context.Context, table storage.Table, rows []storage.Row) error {
-	args := make([]any, 0, batches[0]*18)
+	args := make([]any, 0, batches[0]*24)
 	for _, n := range batches {
 		if len(rows) < n {
 			continue

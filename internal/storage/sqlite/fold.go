@@ -46,8 +46,8 @@ func summed(columns string) string {
 
 func (t *tx) FoldMinutes(ctx context.Context, hour spend.Window) error {
 	_, err := t.ExecContext(ctx, `
-		insert into usage_hour (organization, bucket, series, `+countColumns+`, `+estColumns+`, price)
-		select organization, ?, series, `+summed(countColumns)+`, `+summed(estColumns)+`, `+foldedPrice+`
+		insert into usage_hour (organization, bucket, series, `+countColumns+`, `+estColumns+`, `+calColumns+`, price)
+		select organization, ?, series, `+summed(countColumns)+`, `+summed(estColumns)+`, `+summed(calColumns)+`, `+foldedPrice+`
 		from usage_minute
 		where organization = ? and bucket >= ? and bucket < ?
 		group by series`, hour.Start.Unix(), t.organization, hour.Start.Unix(), hour.End.Unix())
@@ -59,8 +59,8 @@ func (t *tx) FoldDay(ctx context.Context, f spend.Fact, day spend.Window) (int64
 	switch f {
 	case spend.FactUsage:
 		from, into = `usage_hour`, `usage_day`
-		names = countColumns + `, ` + estColumns + `, ` + billColumns + `, price`
-		sums = summed(countColumns) + `, ` + summed(estColumns) + `, ` + summed(billColumns) + `, ` + foldedPrice
+		names = countColumns + `, ` + estColumns + `, ` + calColumns + `, ` + billColumns + `, price`
+		sums = summed(countColumns) + `, ` + summed(estColumns) + `, ` + summed(calColumns) + `, ` + summed(billColumns) + `, ` + foldedPrice
 	case spend.FactRequests:
 		from, into, names, sums = `request_hour`, `request_day`, `requests`, `sum(requests)`
 	case spend.FactCost:

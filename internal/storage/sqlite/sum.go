@@ -36,7 +36,8 @@ func (t *tx) Sum(ctx context.Context, p storage.Part, g storage.Grouping) ([]sto
 		q.filter = ` and (u.rest <> 0 or u.rest_list <> 0)`
 	case storage.EstimateFigures:
 		var unpriced bool
-		q.pick(estColumns, amounts)
+		q.pick(calColumns, amounts)
+		q.pick(estColumns, func(i int) any { return (*int64)(&s.Lists[i]) })
 		q.picks = append(q.picks, `max(u.price = 2)`, `min(u.price) = 0`)
 		q.to = append(q.to, &s.Uncertain, &unpriced)
 		some := false

@@ -397,3 +397,71 @@ func (o brokenOwner) SaveTeams(ctx context.Context, ts []storage.TeamOf) error {
 	}
 	return o.Owner.SaveTeams(ctx, ts)
 }
+
+// Estimates fails on demand.
+func (b *Broken) Estimates(ctx context.Context, q storage.Query) (storage.CostResult, error) {
+	if err := b.fails("Estimates"); err != nil {
+		return storage.CostResult{}, err
+	}
+	return b.Store.Estimates(ctx, q)
+}
+
+// Checks fails on demand.
+func (b *Broken) Checks(ctx context.Context, organization string, w spend.Window) ([]storage.Check, error) {
+	if err := b.fails("Checks"); err != nil {
+		return nil, err
+	}
+	return b.Store.Checks(ctx, organization, w)
+}
+
+// Findings fails on demand.
+func (b *Broken) Findings(ctx context.Context, organization string) ([]storage.Finding, error) {
+	if err := b.fails("Findings"); err != nil {
+		return nil, err
+	}
+	return b.Store.Findings(ctx, organization)
+}
+
+// SetAside fails on demand.
+func (b *Broken) SetAside(ctx context.Context, organization string, w spend.Window) ([]storage.SetAside, error) {
+	if err := b.fails("SetAside"); err != nil {
+		return nil, err
+	}
+	return b.Store.SetAside(ctx, organization, w)
+}
+
+// Calibration fails on demand.
+func (b *Broken) Calibration(ctx context.Context, organization string) (storage.Calibration, error) {
+	if err := b.fails("Calibration"); err != nil {
+		return storage.Calibration{}, err
+	}
+	return b.Store.Calibration(ctx, organization)
+}
+
+func (o brokenOwner) SaveChecks(ctx context.Context, cs []storage.Check) error {
+	if err := o.b.fails("SaveChecks"); err != nil {
+		return err
+	}
+	return o.Owner.SaveChecks(ctx, cs)
+}
+
+func (o brokenOwner) SaveFindings(ctx context.Context, fs []storage.Finding) error {
+	if err := o.b.fails("SaveFindings"); err != nil {
+		return err
+	}
+	return o.Owner.SaveFindings(ctx, fs)
+}
+
+func (o brokenOwner) ReplaceSetAside(ctx context.Context, r spend.Report, w spend.Window, rows []storage.SetAside) error {
+	if err := o.b.fails("ReplaceSetAside"); err != nil {
+		return err
+	}
+	return o.Owner.ReplaceSetAside(ctx, r, w, rows)
+}
+
+func (o brokenOwner) Calibrate(ctx context.Context, c storage.Calibration) error {
+	if err := o.b.fails("Calibrate"); err != nil {
+		return err
+	}
+	return o.Owner.Calibrate(ctx, c)
+}

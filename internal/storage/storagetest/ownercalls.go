@@ -42,6 +42,10 @@ func ownerCalls(ctx context.Context, o storage.Owner) map[string]error {
 		"SaveSpendLimits":      o.SaveSpendLimits(ctx, nil, now),
 		"SaveTeams":            o.SaveTeams(ctx, nil),
 		"SaveRun":              o.SaveRun(ctx, storage.Run{Organization: org, Job: "usage", StartedAt: now, EndedAt: now, Outcome: "ok"}),
+		"SaveChecks":           o.SaveChecks(ctx, []storage.Check{{Day: at("10 00:00"), Name: storage.CheckUsage, CheckedAt: now, Since: now}}),
+		"SaveFindings":         o.SaveFindings(ctx, nil),
+		"ReplaceSetAside":      o.ReplaceSetAside(ctx, spend.ReportCost, span("10 00:00/11 00:00"), nil),
+		"Calibrate":            o.Calibrate(ctx, storage.Calibration{At: now}),
 		"FinishRequest":        o.FinishRequest(ctx, 1, now, ""),
 	}
 }

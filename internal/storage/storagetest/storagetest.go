@@ -52,6 +52,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"requests", requestTests},
 		{"claude code", claudeCodeTests},
 		{"owner", ownerTests},
+		{"reconcile", reconcileTests},
 		{"views", viewTests},
 		{"model", modelTests},
 	}
