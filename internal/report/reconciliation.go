@@ -390,13 +390,13 @@ func (r Reconciliation) table() table {
 	if len(r.Of) > 1 {
 		add(column{title: "organization"}, func(c OrganizationCheck) string { return c.Organization })
 	}
-	add(column{title: "compared"}, func(c OrganizationCheck) string { return What(c.Check) })
+	add(column{title: "compared", whole: true}, func(c OrganizationCheck) string { return What(c.Check) })
 	add(column{title: "of"}, func(c OrganizationCheck) string { return Subject(c.Check) })
-	add(column{title: "ours", number: true, drop: 2}, func(c OrganizationCheck) string { return Figure(c.Check, c.Ours) })
-	add(column{title: "theirs", number: true, drop: 1}, func(c OrganizationCheck) string { return Figure(c.Check, c.Theirs) })
+	add(column{title: "ours", number: true}, func(c OrganizationCheck) string { return Figure(c.Check, c.Ours) })
+	add(column{title: "theirs", number: true}, func(c OrganizationCheck) string { return Figure(c.Check, c.Theirs) })
 	add(column{title: "difference", number: true}, func(c OrganizationCheck) string { return Figure(c.Check, c.Difference()) })
 	add(column{title: "verdict", whole: true}, func(c OrganizationCheck) string { return string(c.Verdict) })
-	add(column{title: "explanation"}, func(c OrganizationCheck) string { return c.Explanation })
+	add(column{title: "explanation", whole: true}, func(c OrganizationCheck) string { return c.Explanation })
 	for _, n := range r.notes() {
 		t.notes = append(t.notes, clean(n))
 	}
@@ -488,7 +488,8 @@ func (r Reconciliation) notes() []string {
 	return notes
 }
 
-// WriteTable writes the summary as a table, at most width cells wide as far as that can be; 0 is any.
+// WriteTable writes the summary as a table. It is as wide as its explanations, which stand last and are
+// never cut.
 func (r Reconciliation) WriteTable(w io.Writer, width int) error { return r.table().write(w, width) }
 
 // WriteMarkdown writes the summary as a Markdown table under a line that says what it is.
