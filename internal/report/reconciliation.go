@@ -391,7 +391,7 @@ func (r Reconciliation) table() table {
 		add(column{title: "organization"}, func(c OrganizationCheck) string { return c.Organization })
 	}
 	add(column{title: "compared", whole: true}, func(c OrganizationCheck) string { return What(c.Check) })
-	add(column{title: "of"}, func(c OrganizationCheck) string { return Subject(c.Check) })
+	add(column{title: "of", whole: true}, func(c OrganizationCheck) string { return Subject(c.Check) })
 	add(column{title: "ours", number: true}, func(c OrganizationCheck) string { return Figure(c.Check, c.Ours) })
 	add(column{title: "theirs", number: true}, func(c OrganizationCheck) string { return Figure(c.Check, c.Theirs) })
 	add(column{title: "difference", number: true}, func(c OrganizationCheck) string { return Figure(c.Check, c.Difference()) })
