@@ -14,6 +14,7 @@ import (
 
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
+	"github.com/anthropic-monitor/monitor/internal/alerts"
 	"github.com/anthropic-monitor/monitor/internal/collector"
 	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/pricing"
@@ -38,6 +39,10 @@ type Config struct {
 	Web WebConfig `yaml:"web"`
 	// Prices that override the built-in table or add to it, by model; a model may end in *.
 	Prices pricing.Overrides `yaml:"prices"`
+	// Who is told of alerts and digests.
+	Notifiers []alerts.NotifierConfig `yaml:"notifiers"`
+	// Summaries of spending, sent by schedule.
+	Digests []alerts.DigestConfig `yaml:"digests"`
 
 	file string // that it was read from, empty for defaults
 }
@@ -222,6 +227,8 @@ func (c *Config) validate(f *config.File) {
 	}
 	c.Web.validate(f)
 	c.Prices.Check(func(path, format string, args ...any) { f.Problem("prices."+path, format, args...) })
+	alerts.ValidateNotifiers(f, "notifiers", c.Notifiers)
+	alerts.ValidateDigests(f, "digests", c.Digests, c.Notifiers, checkSchedule)
 }
 
 func (o *OrganizationConfig) validate(f *config.File, path string, before []OrganizationConfig) {
@@ -263,10 +270,18 @@ func (s *ScheduleConfig) validate(f *config.File) {
 	for _, x := range []struct{ key, text string }{
 		{"usage", s.Usage}, {"cost", s.Cost}, {"inventory", s.Inventory}, {"prune", s.Prune},
 	} {
-		if _, err := collector.ParseSchedule(x.text); err != nil {
-			f.Problem("schedule."+x.key, "%s", strings.TrimPrefix(err.Error(), "schedule "))
+		if err := checkSchedule(x.text); err != nil {
+			f.Problem("schedule."+x.key, "%s", err)
 		}
 	}
+}
+
+// checkSchedule says what is wrong with a schedule.
+func checkSchedule(text string) error {
+	if _, err := collector.ParseSchedule(text); err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "schedule "))
+	}
+	return nil
 }
 
 func (r *RetentionConfig) validate(f *config.File) {

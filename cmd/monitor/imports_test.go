@@ -26,13 +26,15 @@ var allowed = map[string]string{
 	"internal/storage/sqlite":   "storage spend",
 	"internal/storage/postgres": "storage spend",
 	"internal/report":           "storage spend",
+	"internal/chart":            "spend",
 
-	// These three meet only in cmd/monitor.
+	// These four meet only in cmd/monitor.
+	"internal/alerts":    "chart config report spend storage",
 	"internal/collector": "adminapi storage pricing spend config",
 	"internal/metrics":   "storage spend",
 	"internal/web":       "report storage spend config",
 
-	"cmd/monitor": "adminapi collector config metrics pricing report sim spend storage storage/postgres storage/sqlite web",
+	"cmd/monitor": "adminapi alerts collector config metrics pricing report sim spend storage storage/postgres storage/sqlite web",
 
 	// Only tests import these.
 	"internal/golden":              "",
@@ -47,6 +49,9 @@ var confined = map[string]string{
 	"github.com/jackc/pgx":                   "internal/storage/postgres internal/pgtest",
 	"github.com/anthropics/anthropic-sdk-go": "internal/adminapi",
 	"github.com/alecthomas/kong":             "cmd/monitor",
+	"github.com/slack-go/slack":              "internal/alerts",
+	"github.com/wneessen/go-mail":            "internal/alerts",
+	"github.com/go-analyze/charts":           "internal/chart",
 	"testing":                                "internal/golden internal/pgtest internal/report/reporttest internal/storage/storagetest",
 }
 
