@@ -134,12 +134,12 @@ func dollarsOf(f report.Figures) string {
 
 func formatDay(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
-// wholly reports whether the window before was read whole: else every change would be made up.
-func wholly(before report.Answer) bool { return before.MissingHours == 0 && !before.AsOf.IsZero() }
+// readWhole reports whether the window before was read whole: else every change would be made up.
+func readWhole(before report.Answer) bool { return before.MissingHours == 0 && !before.AsOf.IsZero() }
 
 // change is by how much the whole changed, empty where that cannot be said.
 func (d *digest) change(now, before report.Answer) string {
-	if !wholly(before) || before.Total.Cost <= 0 {
+	if !readWhole(before) || before.Total.Cost <= 0 {
 		return ""
 	}
 	ratio := now.Total.Cost.USD()/before.Total.Cost.USD() - 1
@@ -160,7 +160,7 @@ func (d *digest) total(now, before report.Answer, change string) {
 	}
 	span := formatAge(d.before.Duration())
 	switch {
-	case !wholly(before):
+	case !readWhole(before):
 		line += fmt.Sprintf("; the %s before cannot be compared: not all of that time was read", span)
 	case change != "":
 		line += fmt.Sprintf(", %s against %s in the %s before", change, dollarsOf(before.Total), span)
@@ -199,7 +199,7 @@ func (d *digest) section(title string, by []spend.Dimension, whole report.Answer
 		if now.Total.Cost > 0 && r.Cost > 0 {
 			line += " (" + formatPercent(r.Cost.USD()/now.Total.Cost.USD()) + ")"
 		}
-		if wholly(whole) {
+		if readWhole(whole) && (r.Cost != 0 || r.Unpriced == 0) {
 			line += ", " + difference(r.Cost, was[r.Dims])
 		}
 		d.line("%s", line)
@@ -247,7 +247,7 @@ func rowName(r report.Row, by []spend.Dimension) string {
 
 // movers lists what changed most, up or down, by workspace, key and model.
 func (d *digest) movers(whole report.Answer) error {
-	if !wholly(whole) {
+	if !readWhole(whole) {
 		return nil
 	}
 	by := []spend.Dimension{spend.ByWorkspace, spend.ByAPIKey, spend.ByModel}

@@ -235,6 +235,7 @@ func alertFields(a spend.Alert) []field {
 		{"Since", sinceText(a)},
 		{"As of", asOfText(a)},
 		{"Rule", a.Rule + " (" + string(a.Severity) + ")"},
+		{"Organization", cmp.Or(a.Labels[string(spend.ByOrganization)], a.Organization)},
 		{"About", subjectText(a)},
 	}
 	return slices.DeleteFunc(fs, func(f field) bool { return f.value == "" })
@@ -326,6 +327,7 @@ func TestNotification(id, notifier string, o spend.Organization, now time.Time) 
 	a.Severity, a.Labels["severity"] = spend.Info, string(spend.Info)
 	a.Summary = "Test message of Anthropic Monitor: cost of workspace Default is $92.00, above $60.00"
 	a.Description = "The figures are made up."
+	a.PageURL, a.RunbookURL = "", ""
 	return spend.Notification{
 		ID: id, Organization: o.ID, Notifier: notifier, Event: spend.EventTest, CreatedAt: now, Alerts: []spend.Alert{a},
 		Series: map[string][]spend.Point{a.Fingerprint(): sampleSeries(now)},

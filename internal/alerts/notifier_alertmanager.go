@@ -60,7 +60,7 @@ func (a *alertmanagerNotifier) Notify(ctx context.Context, n spend.Notification)
 	if len(n.Alerts) == 0 {
 		return "", &refused{text: fmt.Sprintf("Alertmanager takes alerts only, not a %s", n.Event)}
 	}
-	body, err := json.Marshal(a.alerts(n, time.Now()))
+	body, err := json.Marshal(a.alerts(a.options.complete(n), time.Now()))
 	if err != nil {
 		return "", fmt.Errorf("alertmanager: %w", err)
 	}
@@ -73,7 +73,7 @@ func (a *alertmanagerNotifier) alerts(n spend.Notification, now time.Time) []pos
 	for _, x := range n.Alerts {
 		p := postableAlert{
 			Labels: alertLabels(n, x), Annotations: alertAnnotations(n, x, a.templates), StartsAt: x.FiredAt.UTC(),
-			EndsAt: now.UTC().Add(a.config.Keep.Duration()), GeneratorURL: firstOf(x.PageURL, a.options.ExternalURL),
+			EndsAt: now.UTC().Add(a.config.Keep.Duration()), GeneratorURL: x.PageURL,
 		}
 		switch n.Event {
 		case spend.EventResolved:

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/config"
+	"github.com/anthropic-monitor/monitor/internal/spend"
 )
 
 // NotifierConfig is a union: exactly one of the blocks is set.
@@ -167,9 +168,34 @@ type Options struct {
 	UserAgent   string // of requests
 	ExternalURL string // of our pages, for messages that have no better link; may be empty
 	Log         *slog.Logger
-	Timeout     time.Duration // of one notification with all its requests; 0: half a minute
+	Timeout     time.Duration                    // of one notification with all its requests; 0: half a minute
+	Name        func(organization string) string // of an organization by its id, for messages without alerts; nil: the id
 
 	slackURL string // of Slack's API; empty: the real one
+}
+
+// complete gives every alert a link to a page that can be opened from elsewhere, or none.
+func (o Options) complete(n spend.Notification) spend.Notification {
+	n.Alerts = slices.Clone(n.Alerts)
+	for i := range n.Alerts {
+		a := &n.Alerts[i]
+		switch {
+		case strings.HasPrefix(a.PageURL, "http://"), strings.HasPrefix(a.PageURL, "https://"):
+		case strings.HasPrefix(a.PageURL, "/") && o.ExternalURL != "":
+			a.PageURL = strings.TrimRight(o.ExternalURL, "/") + a.PageURL
+		default:
+			a.PageURL = o.ExternalURL
+		}
+	}
+	return n
+}
+
+// organization is what the notification's organization is called.
+func (o Options) organization(n spend.Notification) string {
+	if name := organizationName(n); name != n.Organization || o.Name == nil {
+		return name
+	}
+	return firstOf(o.Name(n.Organization), n.Organization)
 }
 
 // New makes the notifier of a configuration that [ValidateNotifiers] has nothing against.

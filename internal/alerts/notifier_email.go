@@ -68,6 +68,7 @@ func newEmail(c EmailConfig, templates overrides, o Options) (*emailNotifier, er
 func (e *emailNotifier) Notify(ctx context.Context, n spend.Notification) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, e.options.Timeout)
 	defer stop()
+	n = e.options.complete(n)
 	id := e.messageID(n)
 	var secrets hidden
 	err := e.withPassword(ctx, &secrets, func(client *mail.Client) error { return e.send(ctx, client, n, id, &secrets) })
@@ -243,10 +244,11 @@ func mailError(err error) error {
 		return &refused{text: text}
 	case code >= 400:
 		return errors.New(text)
+	// These two may pass: go-mail takes a server that has no time for EHLO for one that offers nothing.
 	case strings.Contains(text, "does not support STARTTLS"):
-		return &refused{text: "the server offers no STARTTLS: set encryption to tls, or to none where nobody can read along"}
+		return errors.New("the server offers no STARTTLS: if it never does, set encryption to tls, or to none where nobody can read along")
 	case strings.Contains(text, "does not support SMTP AUTH"), errors.Is(err, mail.ErrNoSupportedAuthDiscovered):
-		return &refused{text: "the server offers no login that we know: leave out username and password, or use another port"}
+		return errors.New("the server offers no login that we know: if it never does, leave out username and password, or use another port")
 	default:
 		return err
 	}

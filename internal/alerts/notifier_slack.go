@@ -57,6 +57,7 @@ func newSlack(c SlackConfig, templates overrides, o Options) (*slackNotifier, er
 func (s *slackNotifier) Notify(ctx context.Context, n spend.Notification) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, s.options.Timeout)
 	defer stop()
+	n = s.options.complete(n)
 	message := s.message(n)
 	if !s.config.WebhookURL.IsZero() {
 		var secrets hidden
@@ -385,6 +386,8 @@ func slackError(err error) error {
 		return nil
 	case errors.As(err, &limited):
 		return &RetryAfter{After: clampRetry(limited.RetryAfter), Err: errors.New("rate limit exceeded")}
+	case errors.As(err, &status) && status.Code < 300: // and no answer in it
+		return errors.New(status.Status)
 	case errors.As(err, &status):
 		return statusError(status.Code, http.Header{}, "")
 	case code == "":

@@ -44,7 +44,7 @@ func newWebhook(name string, c WebhookConfig, templates overrides, o Options) (*
 func (w *webhookNotifier) Notify(ctx context.Context, n spend.Notification) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, w.options.Timeout)
 	defer stop()
-	body, err := json.Marshal(newWebhookBody(w.name, n, w.templates, w.options.ExternalURL))
+	body, err := json.Marshal(newWebhookBody(w.name, w.options.complete(n), w.templates, w.options))
 	if err != nil {
 		return "", fmt.Errorf("webhook: %w", err)
 	}
@@ -186,22 +186,22 @@ type webhookAlert struct {
 	Fingerprint  string            `json:"fingerprint"`
 }
 
-func newWebhookBody(receiver string, n spend.Notification, templates overrides, externalURL string) webhookBody {
+func newWebhookBody(receiver string, n spend.Notification, templates overrides, o Options) webhookBody {
 	b := webhookBody{
-		Receiver: receiver, Status: alertStatus(n), ExternalURL: externalURL, Version: "4",
-		GroupLabels: map[string]string{string(spend.ByOrganization): organizationName(n)},
+		Receiver: receiver, Status: alertStatus(n), ExternalURL: o.ExternalURL, Version: "4",
+		GroupLabels: map[string]string{string(spend.ByOrganization): o.organization(n)},
 	}
 	if len(n.Alerts) == 0 {
 		b.Alerts = []webhookAlert{{
-			Status: b.Status, Labels: messageLabels(n), Annotations: annotations("summary", titleText(n), "description", strings.TrimSpace(n.Text)),
-			StartsAt: n.CreatedAt.UTC(), GeneratorURL: externalURL,
+			Status: b.Status, Labels: messageLabels(n, o.organization(n)), Annotations: annotations("summary", titleText(n), "description", strings.TrimSpace(n.Text)),
+			StartsAt: n.CreatedAt.UTC(), GeneratorURL: o.ExternalURL,
 			Fingerprint: spend.Alert{Organization: n.Organization, Rule: string(n.Event), FiredAt: n.CreatedAt}.Fingerprint(),
 		}}
 	}
 	for _, a := range n.Alerts {
 		x := webhookAlert{
 			Status: b.Status, Labels: alertLabels(n, a), Annotations: alertAnnotations(n, a, templates),
-			StartsAt: a.FiredAt.UTC(), GeneratorURL: firstOf(a.PageURL, externalURL), Fingerprint: a.Fingerprint(),
+			StartsAt: a.FiredAt.UTC(), GeneratorURL: a.PageURL, Fingerprint: a.Fingerprint(),
 		}
 		if n.Event == spend.EventResolved {
 			x.EndsAt = resolvedAt(n, a)
@@ -267,9 +267,9 @@ func alertLabels(n spend.Notification, a spend.Alert) map[string]string {
 }
 
 // messageLabels are those of a message without alerts.
-func messageLabels(n spend.Notification) map[string]string {
+func messageLabels(n spend.Notification, organization string) map[string]string {
 	ls := map[string]string{
-		"alertname": string(n.Event), string(spend.ByOrganization): organizationName(n), "severity": string(spend.Info),
+		"alertname": string(n.Event), string(spend.ByOrganization): organization, "severity": string(spend.Info),
 	}
 	if n.Event == spend.EventTest {
 		ls["alertname"], ls["test"] = "TEST", "true"
