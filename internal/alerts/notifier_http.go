@@ -34,6 +34,7 @@ var errPrivate = errors.New("the address is not a public one, and public_only is
 type refused struct {
 	text string
 	auth bool
+	code string // the receiver's own word for it, if it has words
 }
 
 func (r *refused) Error() string { return r.text + ": " + ErrPermanent.Error() }

@@ -60,12 +60,7 @@ func (s *slackNotifier) Notify(ctx context.Context, n spend.Notification) (strin
 	n = s.options.complete(n)
 	message := s.message(n)
 	if !s.config.WebhookURL.IsZero() {
-		var secrets hidden
-		err := withSecret(ctx, s.config.WebhookURL, func(url string) error {
-			secrets.add(url)
-			return secrets.wrap("Slack at "+where(url), s.postWebhook(ctx, url, message))
-		})
-		return "", secrets.wrap("webhook", err)
+		return "", s.byWebhook(ctx, func(url string) error { return s.postWebhook(ctx, url, message) })
 	}
 	var secrets hidden
 	var receipt string
@@ -81,18 +76,27 @@ func (s *slackNotifier) Notify(ctx context.Context, n spend.Notification) (strin
 func (s *slackNotifier) Check(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, s.options.Timeout)
 	defer stop()
-	var secrets hidden
 	if !s.config.WebhookURL.IsZero() {
-		return secrets.wrap("webhook", withSecret(ctx, s.config.WebhookURL, func(url string) error {
-			secrets.add(url)
-			return secrets.wrap("Slack at "+where(url), reach(ctx, s.transport, url))
-		}))
+		return s.byWebhook(ctx, func(url string) error { return reach(ctx, s.transport, url) })
 	}
+	var secrets hidden
 	return secrets.wrap("Slack", withSecret(ctx, s.config.Token, func(token string) error {
 		secrets.add(token)
 		_, err := s.client(token).AuthTestContext(ctx)
 		return slackError(err)
 	}))
+}
+
+// byWebhook calls do with the webhook's URL.
+func (s *slackNotifier) byWebhook(ctx context.Context, do func(url string) error) error {
+	var secrets hidden
+	to := "Slack webhook"
+	err := withSecret(ctx, s.config.WebhookURL, func(url string) error {
+		secrets.add(url)
+		to = "Slack webhook at " + where(url)
+		return do(url)
+	})
+	return secrets.wrap(to, err)
 }
 
 func (s *slackNotifier) client(token string) *slack.Client {
@@ -328,19 +332,19 @@ func badForm(err error) bool {
 	}, slackCode(err))
 }
 
-// gone reports whether the thread to answer in is not there any more.
+// gone reports whether there is nothing to answer to any more: the message was deleted, or its
+// channel is not the bot's any longer.
 func gone(err error) bool {
-	var g *slackGone
-	return errors.As(err, &g)
+	var r *refused
+	return errors.As(err, &r) && slices.Contains([]string{
+		"thread_not_found", "message_not_found", "cannot_reply_to_message", "channel_not_found", "not_in_channel", "is_archived",
+	}, r.code)
 }
-
-// slackGone is a refusal because the earlier message was deleted.
-type slackGone struct{ refused }
 
 // slackTemporary are refusals that pass by themselves.
 var slackTemporary = []string{
 	"internal_error", "fatal_error", "service_unavailable", "request_timeout", "ratelimited", "rate_limited",
-	"message_limit_exceeded", "rollup_error", "team_added_to_org", "accesslimited", "workspace_overloaded",
+	"message_limit_exceeded", "rollup_error", "team_added_to_org", "org_login_required", "accesslimited", "workspace_overloaded",
 }
 
 // slackAdvice says what to do about refusals.
@@ -368,7 +372,6 @@ var slackAdvice = map[string]string{
 	"no_active_hooks":                   "the webhook was removed or disabled: make a new one and set its URL",
 	"invalid_token":                     "the webhook's URL is not right: copy it once more",
 	"team_disabled":                     "the workspace is disabled",
-	"org_login_required":                "the workspace is being moved: try again later with a new message",
 }
 
 // slackAuth are refusals after which the secret is read anew.
@@ -395,14 +398,11 @@ func slackError(err error) error {
 	case slices.Contains(slackTemporary, code):
 		return errors.New(code)
 	}
-	r := refused{text: code, auth: slices.Contains(slackAuth, code)}
+	r := &refused{text: code, auth: slices.Contains(slackAuth, code), code: code}
 	if advice := slackAdvice[code]; advice != "" {
 		r.text += ": " + advice
 	}
-	if code == "thread_not_found" || code == "message_not_found" {
-		return &slackGone{r}
-	}
-	return &r
+	return r
 }
 
 // message writes the notification in Slack's form.

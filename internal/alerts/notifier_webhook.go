@@ -49,9 +49,10 @@ func (w *webhookNotifier) Notify(ctx context.Context, n spend.Notification) (str
 		return "", fmt.Errorf("webhook: %w", err)
 	}
 	var secrets hidden
+	to := "webhook"
 	err = withSecret(ctx, w.config.URL, func(url string) error {
 		secrets.add(url)
-		to := "webhook at " + where(url)
+		to = "webhook at " + where(url)
 		try := func() error {
 			header, err := headers(ctx, w.config.Headers, w.options.UserAgent, &secrets)
 			if err != nil {
@@ -66,9 +67,9 @@ func (w *webhookNotifier) Notify(ctx context.Context, n spend.Notification) (str
 		if askedAnew(ctx, err, w.config.Headers) {
 			err = try()
 		}
-		return secrets.wrap(to, err)
+		return err
 	})
-	return "", secrets.wrap("webhook", err)
+	return "", secrets.wrap(to, err)
 }
 
 // sign adds the signature where a secret is set.
@@ -92,10 +93,13 @@ func (w *webhookNotifier) Check(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, w.options.Timeout)
 	defer stop()
 	var secrets hidden
-	return secrets.wrap("webhook", withSecret(ctx, w.config.URL, func(url string) error {
+	to := "webhook"
+	err := withSecret(ctx, w.config.URL, func(url string) error {
 		secrets.add(url)
-		return secrets.wrap("webhook at "+where(url), reach(ctx, w.transport, url))
-	}))
+		to = "webhook at " + where(url)
+		return reach(ctx, w.transport, url)
+	})
+	return secrets.wrap(to, err)
 }
 
 // headers are the request's headers with those of the configuration.
