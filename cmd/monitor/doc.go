@@ -13,7 +13,7 @@
 // Package spend holds the words of the domain: Usage, Cost, Money (an integer), Window (half-open,
 // UTC), Dims (workspace, key, model, …) and the inventory. It imports none of ours. Each border
 // translates to and from these words once: JSON in adminapi, SQL in storage/sqlite and
-// storage/postgres, Prometheus in metrics, names and formats in report, HTML in web.
+// storage/postgres, Prometheus in metrics, names and formats in report, HTML in web, messages in alerts.
 //
 // # A tick
 //
@@ -46,6 +46,13 @@
 // ledger says so, else estimated, and never both. report turns names into ids and back and writes
 // tables, CSV, Markdown and JSON; `monitor report`, the JSON API and the pages of web all answer
 // through it, so that they agree. metrics exposes the snapshot. Each can be read alone.
+//
+// # Telling
+//
+// A notification ([spend.Notification]) is one message to one place. What it says is written once, as
+// plain text (alerts/message.go, digest.go); each notifier (alerts/notifier_*.go) puts it into its
+// receiver's form, keeps to the receiver's limits and says by its error whether to try again. No
+// error of theirs holds a secret. chart draws the pictures.
 //
 // # Around it
 //

@@ -118,6 +118,14 @@ func asOfText(a spend.Alert) string {
 	return text + ", " + string(a.Basis)
 }
 
+// staleText says that nobody knows whether the alert still holds.
+func staleText(a spend.Alert) string {
+	if a.State != spend.Stale {
+		return ""
+	}
+	return "has stopped, so this is neither confirmed nor over"
+}
+
 // sinceText says when the alert began and, once it is over, how long it lasted.
 func sinceText(a spend.Alert) string {
 	text := formatTime(a.FiredAt)
@@ -234,6 +242,7 @@ func alertFields(a spend.Alert) []field {
 		{"Value", valueText(a)},
 		{"Since", sinceText(a)},
 		{"As of", asOfText(a)},
+		{"Data", staleText(a)},
 		{"Rule", a.Rule + " (" + string(a.Severity) + ")"},
 		{"Organization", cmp.Or(a.Labels[string(spend.ByOrganization)], a.Organization)},
 		{"About", subjectText(a)},

@@ -74,6 +74,11 @@ func TestPlainText(t *testing.T) {
 	require.Contains(t, text, "Value: 12 %, at least 50 %\n")
 	require.Contains(t, text, "As of: 2026-11-22 10:30 UTC\n", "UTC, and a basis is of money only")
 
+	require.NotContains(t, text, "Data: ")
+	a.State = spend.Stale
+	require.Contains(t, alerts.PlainText(spend.Notification{Event: spend.EventReminder, Alerts: []spend.Alert{a}}),
+		"Data: has stopped, so this is neither confirmed nor over\n")
+
 	grouped := alerts.PlainText(events["grouped"])
 	require.Equal(t, 5, strings.Count(grouped, "Value: "), "the first in full")
 	require.Equal(t, 40, strings.Count(grouped, "\n  Cost of workspace"), "the others listed")
