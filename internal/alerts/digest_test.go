@@ -47,8 +47,9 @@ func TestDigest(t *testing.T) {
 
 func TestDigestOfBrokenStore(t *testing.T) {
 	t.Parallel()
+	filled := reporttest.Filled(t)
 	for _, method := range []string{"Organizations", "Costs", "Watermarks", "Workspaces", "APIKeys", "Slots"} {
-		store := storagetest.Break(reporttest.Filled(t))
+		store := storagetest.Break(filled)
 		store.Fail(errors.New("the disk is gone"), method)
 		_, _, err := alerts.Digest(t.Context(), store, reporttest.Acme,
 			spend.Window{Start: reporttest.At(20, 0), End: reporttest.At(21, 0)}, alerts.DigestState{}, reporttest.Now)

@@ -357,7 +357,7 @@ func sampleAlert(organization string, now time.Time) spend.Alert {
 		Summary:     "Cost of workspace Default is $92.00 in the last 24 hours, above $60.00",
 		Description: "It was $41.20 in the 24 hours before.",
 		Contributors: []spend.Contributor{
-			{Name: "prod", Value: 50.5, Share: 50.5 / 92}, {Name: "ci", Value: 30, Share: 30.0 / 92}, {Name: "", Value: 11.5, Share: 11.5 / 92},
+			{Name: "prod", Value: 50.5, Share: 50.5 / 92}, {Name: "ci", Value: 30, Share: 30.0 / 92}, {Name: "nightly", Value: 11.5, Share: 11.5 / 92},
 		},
 		RunbookURL: "https://wiki.example.com/claude-cost", PageURL: "https://monitor.example.com/alerts",
 	}

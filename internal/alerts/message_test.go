@@ -84,6 +84,9 @@ func TestPlainText(t *testing.T) {
 	require.Equal(t, 40, strings.Count(grouped, "\n  Cost of workspace"), "the others listed")
 	require.Contains(t, grouped, "\n  and 3 more\n")
 
+	a.Contributors = []spend.Contributor{{Name: "", Value: 0.1}, {Name: "b", Share: 0.5}}
+	require.Contains(t, alerts.PlainText(spend.Notification{Alerts: []spend.Alert{a}}), "Largest parts:\n  (no name): 10 %\n  b: 0 % (50 %)\n")
+
 	event := spend.Alert{Rule: "new-keys", Severity: spend.Info, Summary: "API key ci was created", FiredAt: now}
 	require.Equal(t, "API key ci was created\nSince: 2026-11-22 10:30 UTC\nRule: new-keys (info)\n",
 		alerts.PlainText(spend.Notification{Event: spend.EventFiring, Alerts: []spend.Alert{event}}))

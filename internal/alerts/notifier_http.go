@@ -15,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/anthropic-monitor/monitor/internal/config"
 )
@@ -63,12 +64,18 @@ func (h *hidden) add(secret string) {
 	}
 }
 
-// clean is the text without what is hidden.
+// clean is the text without what is hidden, and without what would drive a terminal: receivers may
+// answer anything.
 func (h hidden) clean(text string) string {
 	for _, s := range h {
 		text = strings.ReplaceAll(text, s, "[secret]")
 	}
-	return text
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, text)
 }
 
 // wrap makes an error of ours of one of a library: its text without secrets, and of its chain only

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/anthropic-monitor/monitor/internal/alerts"
 	"github.com/anthropic-monitor/monitor/internal/config"
@@ -154,6 +155,7 @@ func notifierOf(t testing.TB, c alerts.NotifierConfig, slackURL string) (alerts.
 		Log:  slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}.WithSlackURL(slackURL))
 	require.NoError(t, err)
+	t.Cleanup(func() { requireNoSecrets(t, log.String()) })
 	return n, log
 }
 
@@ -318,6 +320,56 @@ func TestOutcomes(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestRetryAfterDate: a time is measured by the receiver's clock, not by ours.
+func TestRetryAfterDate(t *testing.T) {
+	t.Parallel()
+	header := http.Header{"Date": {"Sun, 22 Nov 2026 10:30:00 GMT"}, "Retry-After": {"Sun, 22 Nov 2026 10:32:30 GMT"}}
+	require.Equal(t, waits+" 2m30s", outcome(alerts.StatusError(http.StatusTooManyRequests, header, "")))
+	header.Set("Retry-After", "Sun, 22 Nov 2026 10:00:00 GMT")
+	require.Equal(t, waits+" 1s", outcome(alerts.StatusError(http.StatusServiceUnavailable, header, "")))
+	header.Del("Date")
+	require.Equal(t, retries, outcome(alerts.StatusError(http.StatusTooManyRequests, header, "")))
+}
+
+// TestAnswersAreCleaned: what a receiver answers is shown in terminals.
+func TestAnswersAreCleaned(t *testing.T) {
+	t.Parallel()
+	server := newReceiver(t, func(w http.ResponseWriter, _ *http.Request, _ []byte) {
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprint(w, "\x1b[31mred\a\nnext "+strings.Repeat("long ", 1000))
+	})
+	_, err := kinds["webhook"](t, server.URL).Notify(t.Context(), notification(spend.EventFiring, 1))
+	require.ErrorContains(t, err, "400 Bad Request (\uFFFD[31mred\uFFFD next long")
+	require.Less(t, len(err.Error()), 400)
+}
+
+// TestConcurrent: notifiers are used by many at once.
+func TestConcurrent(t *testing.T) {
+	t.Parallel()
+	mails := newMailServer(t, nil)
+	mail, _ := mailer(t, mails, nil)
+	all := []alerts.Notifier{mail}
+	slackServer := newFakeSlack(t)
+	bot, _ := slackBot(t, slackServer)
+	all = append(all, bot)
+	server := newReceiver(t, nil)
+	for _, kind := range []string{"slack webhook", "webhook", "alertmanager"} {
+		all = append(all, kinds[kind](t, server.URL))
+	}
+	var group errgroup.Group
+	for i := range 40 {
+		group.Go(func() error {
+			n := notification(spend.EventFiring, 2)
+			n.ID = fmt.Sprint(i)
+			_, err := all[i%len(all)].Notify(t.Context(), n)
+			return err
+		})
+	}
+	require.NoError(t, group.Wait())
+	require.Len(t, mails.got(), 8)
+	require.Len(t, server.got(), 24)
 }
 
 // TestFailures is the same for what never answers.

@@ -34,7 +34,7 @@ func TestTemplates(t *testing.T) {
 		`{{upper .Event}} {{with index .Alerts 0}}{{.Labels.workspace}}{{end}}`,
 		`{{range .Alerts}}<https://x/|{{.Labels.workspace}}> {{.Value}} of {{.Limit}}, as of {{.AsOf}} ({{.Basis}}){{range .Contributors}}, {{.Name}} {{.Share}}{{end}}{{end}}`)
 	require.Equal(t, "FIRING R&D <x>", m.CommonNotes["summary"])
-	require.Equal(t, "<https://x/|R&D <x>> $92.00 of $60.00, as of 2026-11-22 10:25 UTC (estimated), prod 54.9 %, ci 32.6 %,  12.5 %", m.CommonNotes["description"])
+	require.Equal(t, "<https://x/|R&D <x>> $92.00 of $60.00, as of 2026-11-22 10:25 UTC (estimated), prod 54.9 %, ci 32.6 %, nightly 12.5 %", m.CommonNotes["description"])
 	require.Contains(t, slack, `🟠 FIRING R\u0026D \u003cx\u003e`, "a header has no markup")
 	require.Contains(t, slack, `\u003chttps://x/|R\u0026amp;D \u0026lt;x\u0026gt;\u003e $92.00 of $60.00`, "the template's markup stays, the data's does not")
 	require.Empty(t, logged)
