@@ -119,7 +119,7 @@ func newMailServer(t testing.TB, change func(*mailServer)) *mailServer {
 
 func (s *mailServer) serve(conn net.Conn) {
 	defer func() { conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(time.Minute))
 	if s.silent {
 		_, _ = io.Copy(io.Discard, conn)
 		return

@@ -150,7 +150,7 @@ func notifierOf(t testing.TB, c alerts.NotifierConfig, slackURL string) (alerts.
 		c.Name = "ops"
 	}
 	n, err := alerts.New(c, alerts.Options{
-		UserAgent: "anthropic-monitor/test", ExternalURL: "https://monitor.example.com", Timeout: 10 * time.Second,
+		UserAgent: "anthropic-monitor/test", ExternalURL: "https://monitor.example.com", Timeout: time.Minute,
 		Name: func(string) string { return "acme" },
 		Log:  slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}.WithSlackURL(slackURL))

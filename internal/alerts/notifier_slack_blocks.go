@@ -204,6 +204,7 @@ func slackEscape(s string) string { return slackEscaper.Replace(s) }
 
 // slackText is slackEscape, cut to n characters as Slack counts them.
 func slackText(s string, n int) string {
+	s = cut(s, n) // escaping makes nothing shorter
 	escaped := slackEscape(s)
 	for utf8.RuneCountInString(escaped) > n {
 		over := utf8.RuneCountInString(escaped) - n

@@ -115,6 +115,7 @@ func fit(p *charts.Painter, text string, width int, style charts.FontStyle) stri
 		return text
 	}
 	runes := []rune(text)
+	runes = runes[:min(len(runes), width)] // no letter is narrower than a pixel
 	for len(runes) > 0 && p.MeasureText(string(runes)+"…", 0, style).Width() > width {
 		runes = runes[:len(runes)-1]
 	}

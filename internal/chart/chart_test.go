@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"image"
+	"image/draw"
 	"image/png"
 	"math"
 	"testing"
@@ -27,26 +28,26 @@ func hours(values ...float64) []spend.Point {
 
 func usd(v float64) string { return fmt.Sprintf("$%.2f", v) }
 
-func draw(t *testing.T, l chart.Line) image.Image {
+func picture(t *testing.T, l chart.Line) image.Image {
 	t.Helper()
 	l.Format = usd
 	b, err := l.PNG()
 	require.NoError(t, err)
-	picture, err := png.Decode(bytes.NewReader(b))
+	drawn, err := png.Decode(bytes.NewReader(b))
 	require.NoError(t, err)
-	require.Equal(t, image.Pt(960, 360), picture.Bounds().Size())
-	return picture
+	require.Equal(t, image.Pt(960, 360), drawn.Bounds().Size())
+	return drawn
 }
 
 // count is how many pixels have about the color.
 func count(picture image.Image, r, g, b uint8) int {
+	pixels := image.NewNRGBA(picture.Bounds())
+	draw.Draw(pixels, pixels.Bounds(), picture, image.Point{}, draw.Src)
 	n := 0
-	near := func(have uint32, want uint8) bool { return math.Abs(float64(have>>8)-float64(want)) < 12 }
-	for y := range picture.Bounds().Dy() {
-		for x := range picture.Bounds().Dx() {
-			if pr, pg, pb, _ := picture.At(x, y).RGBA(); near(pr, r) && near(pg, g) && near(pb, b) {
-				n++
-			}
+	near := func(have, want uint8) bool { return max(have, want)-min(have, want) < 12 }
+	for i := 0; i < len(pixels.Pix); i += 4 {
+		if near(pixels.Pix[i], r) && near(pixels.Pix[i+1], g) && near(pixels.Pix[i+2], b) {
+			n++
 		}
 	}
 	return n
@@ -55,10 +56,10 @@ func count(picture image.Image, r, g, b uint8) int {
 func TestLine(t *testing.T) {
 	t.Parallel()
 	points := hours(10, 12, 9, 14, 20, 45, 80, 76, 92)
-	with := draw(t, chart.Line{Title: "cost of Default, a day", Points: points, Limit: 60})
+	with := picture(t, chart.Line{Title: "cost of Default, a day", Points: points, Limit: 60})
 	require.Greater(t, count(with, 37, 99, 171), 800, "the line")
 	require.Greater(t, count(with, 200, 50, 40), 500, "the limit")
-	without := draw(t, chart.Line{Title: "cost of Default, a day", Points: points})
+	without := picture(t, chart.Line{Title: "cost of Default, a day", Points: points})
 	require.Zero(t, count(without, 200, 50, 40), "no limit, no line")
 	require.NotEqual(t, with, without)
 }
@@ -73,11 +74,11 @@ func TestLineOfOddValues(t *testing.T) {
 		"no numbers":     {Points: hours(1, math.NaN(), math.Inf(1), 2), Limit: math.Inf(1)},
 		"out of order":   {Points: []spend.Point{{At: start.AddDate(0, 0, 9), Value: 1}, {At: start, Value: 2}}},
 		"very long name": {Title: string(bytes.Repeat([]byte("workspace "), 60)), Points: hours(1, 2)},
-		"many points":    {Points: hours(make([]float64, 5000)...)},
+		"many points":    {Points: hours(make([]float64, 1000)...)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			draw(t, l)
+			picture(t, l)
 		})
 	}
 }
