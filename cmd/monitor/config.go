@@ -14,6 +14,7 @@ import (
 
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
+	"github.com/anthropic-monitor/monitor/internal/alerts"
 	"github.com/anthropic-monitor/monitor/internal/collector"
 	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/metrics"
@@ -42,6 +43,10 @@ type Config struct {
 	Prices pricing.Overrides `yaml:"prices"`
 	// Whose the use is: teams, by their workspaces and API keys; what none claims is called unmapped.
 	Teams team.Teams `yaml:"teams"`
+	// Who is told of alerts and digests.
+	Notifiers []alerts.NotifierConfig `yaml:"notifiers"`
+	// Summaries of spending, sent by schedule.
+	Digests []alerts.DigestConfig `yaml:"digests"`
 
 	file string // that it was read from, empty for defaults
 }
@@ -235,6 +240,8 @@ func (c *Config) validate(f *config.File) {
 	c.Web.validate(f)
 	c.Teams.Check(f.Problem)
 	c.Prices.Check(func(path, format string, args ...any) { f.Problem("prices."+path, format, args...) })
+	alerts.ValidateNotifiers(f, "notifiers", c.Notifiers)
+	alerts.ValidateDigests(f, "digests", c.Digests, c.Notifiers, checkSchedule)
 }
 
 func (o *OrganizationConfig) validate(f *config.File, path string, before []OrganizationConfig) {
@@ -276,14 +283,22 @@ func (s *ScheduleConfig) validate(f *config.File) {
 	for _, x := range []struct{ key, text string }{
 		{"usage", s.Usage}, {"cost", s.Cost}, {"inventory", s.Inventory}, {"prune", s.Prune},
 	} {
-		if _, err := collector.ParseSchedule(x.text); err != nil {
-			f.Problem("schedule."+x.key, "%s", strings.TrimPrefix(err.Error(), "schedule "))
+		if err := checkSchedule(x.text); err != nil {
+			f.Problem("schedule."+x.key, "%s", err)
 		}
 	}
 }
 
 // leastDays is the least that retention by the day may be, if it is not for ever.
 const leastDays = 400 * day
+
+// checkSchedule says what is wrong with a schedule.
+func checkSchedule(text string) error {
+	if _, err := collector.ParseSchedule(text); err != nil {
+		return errors.New(strings.TrimPrefix(err.Error(), "schedule "))
+	}
+	return nil
+}
 
 func (r *RetentionConfig) validate(f *config.File, backfill config.Duration) {
 	switch {

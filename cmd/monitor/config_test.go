@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/anthropic-monitor/monitor/internal/alerts"
 	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/golden"
 	"github.com/anthropic-monitor/monitor/internal/pricing"
@@ -35,6 +37,8 @@ func TestConfigExample(t *testing.T) {
 	want.Organizations[0].AdminKey = c.Organizations[0].AdminKey
 	want.Storage.SQLite.Path = "monitor.db" // the default depends on the user
 	want.Prices, want.Teams = pricing.Overrides{}, team.Teams{}
+	want.Prices = pricing.Overrides{}
+	want.Notifiers, want.Digests = []alerts.NotifierConfig{}, []alerts.DigestConfig{}
 	want.file = examplePath
 	require.Equal(t, want, c, "the example shows the defaults")
 }
@@ -44,17 +48,31 @@ func TestConfigExampleIsComplete(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(examplePath)
 	require.NoError(t, err)
-	all := strings.NewReplacer("\n  # ", "\n  ", "\n  #   ", "\n    ", "prices: {}", "prices:", "teams: []", "teams:", "\n#  ", "\n  ").Replace(string(text))
+	all := strings.NewReplacer("\n  # ", "\n  ", "\n  #   ", "\n    ", "prices: {}", "prices:", "\n#  ", "\n  ",
+		"teams: []", "teams:", "notifiers: []", "notifiers:", "digests: []", "digests:").Replace(string(text))
 	var c Config
 	f := config.Load("all.yaml", []byte(all), environment{}.get, &c)
 	require.NoError(t, f.Err())
 	for _, path := range configPaths(reflect.TypeFor[Config](), "") {
-		require.True(t, f.Has(path), "config.example.yaml does not show %s", path)
+		require.True(t, shows(f, path), "config.example.yaml does not show %s", path)
 	}
+	alerts.ValidateNotifiers(f, "notifiers", c.Notifiers)
+	alerts.ValidateDigests(f, "digests", c.Digests, c.Notifiers, checkSchedule)
+	require.NoError(t, f.Err(), "the example's notifiers and digests")
 	_, err = pricing.Load(c.Prices)
 	require.NoError(t, err, "the example's prices")
 	c.Teams.Check(f.Problem)
 	require.NoError(t, f.Err(), "the example's teams")
+}
+
+// shows reports whether the file has the path: of a list of blocks each kind is in an element of its own.
+func shows(f *config.File, path string) bool {
+	for i := range 10 {
+		if f.Has(strings.Replace(path, "[0]", fmt.Sprintf("[%d]", i), 1)) {
+			return true
+		}
+	}
+	return false
 }
 
 // configPaths lists the paths of all keys under the type, with list elements 0 and the map key
@@ -70,6 +88,9 @@ func configPaths(typ reflect.Type, path string) []string {
 	case reflect.Slice:
 		return configPaths(typ.Elem(), path+"[0]")
 	case reflect.Map:
+		if strings.HasSuffix(path, ".headers") {
+			return configPaths(typ.Elem(), path+".Authorization")
+		}
 		return configPaths(typ.Elem(), path+".claude-next-1")
 	case reflect.Struct:
 		var paths []string

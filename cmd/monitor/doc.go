@@ -13,7 +13,7 @@
 // Package spend holds the words of the domain: Usage, Cost, Money (an integer), Window (half-open,
 // UTC), Dims (workspace, key, model, …) and the inventory. It imports none of ours. Each border
 // translates to and from these words once: JSON in adminapi, SQL in storage/sqlite and
-// storage/postgres, Prometheus in metrics, names and formats in report, HTML in web.
+// storage/postgres, Prometheus in metrics, names and formats in report, HTML in web, messages in alerts.
 //
 // # A tick
 //
@@ -59,6 +59,13 @@
 // team says whose the use of a workspace and key is, from the section teams of the configuration and
 // the stored inventory. No fact has a team: report and metrics fold their answers by it, and the
 // collector keeps the mapping in the store for the SQL views.
+//
+// # Telling
+//
+// A notification ([spend.Notification]) is one message to one place. What it says is written once, as
+// plain text (alerts/message.go, digest.go); each notifier (alerts/notifier_*.go) puts it into its
+// receiver's form, keeps to the receiver's limits and says by its error whether to try again. No
+// error of theirs holds a secret. chart draws the pictures.
 //
 // # Around it
 //

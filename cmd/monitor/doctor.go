@@ -19,7 +19,8 @@ import (
 const skewLimit = 2 * time.Minute
 
 type doctorCmd struct {
-	Quick bool `help:"Only ask whether the daemon on this machine is healthy, for health checks."`
+	Quick bool `xor:"mode" help:"Only ask whether the daemon on this machine is healthy, for health checks."`
+	Send  bool `xor:"mode" help:"Have each notifier send a message that is marked as a test."`
 }
 
 // Run tries each thing for real and prints a line for it; it fails if one of them does.
@@ -37,6 +38,7 @@ func (c doctorCmd) Run(a *app) error {
 	for _, org := range config.Organizations {
 		d.organization(org)
 	}
+	d.notifiers(config, c.Send)
 	if d.failures > 0 {
 		return fmt.Errorf("%d of the checks failed, see above", d.failures)
 	}

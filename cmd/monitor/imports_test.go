@@ -29,15 +29,17 @@ var allowed = map[string]string{
 	"internal/storage/postgres": "storage spend",
 	"internal/team":             "storage spend",
 	"internal/report":           "storage forecast pricing spend team",
+	"internal/chart":            "spend",
 
-	// These three meet only in cmd/monitor.
+	// These four meet only in cmd/monitor.
+	"internal/alerts":    "chart config report spend storage",
 	"internal/collector": "adminapi storage pricing spend config team",
 	"internal/metrics":   "report storage spend team",
 	"internal/web":       "report forecast storage spend config pricing team",
 
 	"internal/export": "metrics report storage spend team",
 
-	"cmd/monitor": "adminapi collector config export metrics pricing report sim spend storage storage/postgres storage/sqlite team web",
+	"cmd/monitor": "adminapi alerts collector config export metrics pricing report sim spend storage storage/postgres storage/sqlite team web",
 
 	// Only tests import these.
 	"internal/golden":              "",
@@ -52,6 +54,9 @@ var confined = map[string]string{
 	"github.com/jackc/pgx":                   "internal/storage/postgres internal/pgtest",
 	"github.com/anthropics/anthropic-sdk-go": "internal/adminapi",
 	"github.com/alecthomas/kong":             "cmd/monitor",
+	"github.com/slack-go/slack":              "internal/alerts",
+	"github.com/wneessen/go-mail":            "internal/alerts",
+	"github.com/go-analyze/charts":           "internal/chart",
 	"testing":                                "internal/golden internal/pgtest internal/report/reporttest internal/storage/storagetest",
 }
 

@@ -70,7 +70,7 @@ type cli struct {
 	Demo     demoCmd     `cmd:"" help:"Show the product on a simulated organization: no key, no file, no network."`
 	Backfill backfillCmd `cmd:"" help:"Fetch history; can be stopped and run again."`
 	Check    checkCmd    `cmd:"" help:"Read the configuration and print every problem."`
-	Doctor   doctorCmd   `cmd:"" help:"Try key, reports, clock and database for real."`
+	Doctor   doctorCmd   `cmd:"" help:"Try key, reports, clock, database and notifiers for real."`
 	Report   reportCmd   `cmd:"" help:"Print cost or usage."`
 	Export   exportCmd   `cmd:"" help:"Write stored history for Prometheus, a spreadsheet or a FOCUS tool."`
 	Sim      simCmd      `cmd:"" help:"Serve a simulated Admin API."`

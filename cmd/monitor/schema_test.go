@@ -32,7 +32,7 @@ func TestConfigSchema(t *testing.T) {
 
 func schemaReflector(t *testing.T) *jsonschema.Reflector {
 	t.Helper()
-	comments := fieldComments(t, "config.go", "../../internal/pricing/table.go", "../../internal/team/team.go")
+	comments := fieldComments(t, "config.go", "../../internal/pricing/table.go", "../../internal/team/team.go", "../../internal/alerts/notifier_config.go")
 	r := &jsonschema.Reflector{
 		FieldNameTag:               "yaml",
 		Anonymous:                  true,
@@ -53,6 +53,8 @@ func schemaReflector(t *testing.T) *jsonschema.Reflector {
 			return &jsonschema.Schema{Type: "string"}
 		case reflect.TypeFor[config.Duration]():
 			return anyOf(&jsonschema.Schema{Type: "string", Pattern: `^(0|(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?)$`}, &jsonschema.Schema{Const: 0})
+		case reflect.TypeFor[config.OneOrMany[string]]():
+			return anyOf(&jsonschema.Schema{Type: "string"}, &jsonschema.Schema{Type: "array", Items: &jsonschema.Schema{Type: "string"}})
 		case reflect.TypeFor[spend.Money](), reflect.TypeFor[pricing.Factor]():
 			return &jsonschema.Schema{Type: "number"}
 		case reflect.TypeFor[config.OneOrMany[pricing.Entry]]():
