@@ -229,7 +229,12 @@ func (o *owner) SetWatermark(ctx context.Context, w storage.Watermark) error {
 func (o *owner) Prune(ctx context.Context, k storage.Keep) (int64, error) {
 	var removed int64
 	err := o.writing(ctx, "pruning", func(t *tx) (err error) {
-		if removed, err = storage.Prune(ctx, t, k); err != nil || k.Minute.IsZero() {
+		if removed, err = storage.Prune(ctx, t, k); err != nil {
+			return err
+		}
+		alerts, err := t.pruneAlerts(ctx, k)
+		removed += alerts
+		if err != nil || k.Minute.IsZero() {
 			return err
 		}
 		runs, err := t.pruneRuns(ctx, k.Minute)

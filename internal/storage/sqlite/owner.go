@@ -176,7 +176,12 @@ func (o *owner) SetWatermark(ctx context.Context, w storage.Watermark) error {
 
 func (o *owner) Prune(ctx context.Context, k storage.Keep) (removed int64, err error) {
 	err = o.writing(ctx, "pruning", func(t *tx) error {
-		if removed, err = storage.Prune(ctx, t, k); err != nil || k.Minute.IsZero() {
+		if removed, err = storage.Prune(ctx, t, k); err != nil {
+			return err
+		}
+		alerts, err := t.pruneAlerts(ctx, k)
+		removed += alerts
+		if err != nil || k.Minute.IsZero() {
 			return err
 		}
 		// The newest run and the newest success of each job stay: they say when it last worked.
