@@ -10,13 +10,13 @@
 //
 // An alert is a finding over time:
 //
-//	              found                 found for `for`
-//	  inactive ───────────▶ pending ───────────────────▶ firing ◀───────────┐
-//	     ▲                     │                          │   │    found    │
-//	     │      not found      │              not found   │   │ no data     │
-//	     └─────────────────────┘         for keep_firing  │   ▼             │
-//	                                                      │ stale ──────────┘
-//	                            resolved ◀────────────────┴───┘ not found
+//	            found                 found for `for`
+//	inactive ───────────▶ pending ───────────────────▶ firing ◀───────────┐
+//	   ▲                     │                          │   │    found    │
+//	   │      not found      │              not found   │   │ no data     │
+//	   └─────────────────────┘         for keep_firing  │   ▼             │
+//	                                                    │ stale ──────────┘
+//	                          resolved ◀────────────────┴───┘ not found
 //
 // A rule that fails, or that has no data to judge by, changes nothing but that a firing alert
 // becomes stale: only a look at data resolves an alert. People are told of firing (and again each

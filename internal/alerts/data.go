@@ -183,9 +183,11 @@ type view struct {
 	runs    []storage.Run
 	marks   []storage.Watermark
 	crossed []storage.BudgetMark // all marks of the organization
+	holes   []spend.Window       // of a replay: hours that were never read
 	totals  map[totalKey]total
 	minutes map[int64]bool // hours whose minutes are known, or not
 	missing map[spend.Window]bool
+	known   map[spend.Window]time.Time
 }
 
 type totalKey struct {
@@ -473,6 +475,9 @@ func (v *view) incomplete(ctx context.Context, w spend.Window) (bool, error) {
 	if w = w.Align(spend.Hour); w.Empty() {
 		return false, nil
 	}
+	if v.replay {
+		return slices.ContainsFunc(v.holes, w.Overlaps), nil
+	}
 	if known, ok := v.missing[w]; ok {
 		return known, nil
 	}
@@ -577,17 +582,21 @@ func (v *view) subject(r *rule, d *spend.Dims, team string) (string, map[string]
 	return strings.Join(parts, ","), labels
 }
 
-// regroup adds a total up by the rule's groups. Groups without figures are left out unless all is
-// true.
-func (g *grouper) regroup(t total, all bool) map[string]figures {
-	sums := make([]figures, len(g.groups))
-	some := make([]bool, len(g.groups))
+// sums adds a total up by the rule's groups, by index; the groups without figures are false.
+func (g *grouper) sums(t total) ([]figures, []bool) {
+	sums, some := make([]figures, len(g.groups)), make([]bool, len(g.groups))
 	for id, i := range g.of {
-		if i >= 0 && id < len(t.cells) && (t.some[id] || all) {
+		if i >= 0 && id < len(t.cells) && t.some[id] {
 			sums[i].add(t.cells[id])
 			some[i] = true
 		}
 	}
+	return sums, some
+}
+
+// regroup adds a total up by the subjects of the rule. Those without figures are left out.
+func (g *grouper) regroup(t total) map[string]figures {
+	sums, some := g.sums(t)
 	out := map[string]figures{}
 	for i, f := range sums {
 		if some[i] {
@@ -617,4 +626,31 @@ func latest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
+}
+
+// knownFrom is from which day on everything is known up to the end of the window.
+func (v *view) knownFrom(ctx context.Context, w spend.Window) (time.Time, error) {
+	if v.replay {
+		at := w.Start
+		for _, m := range v.holes {
+			if m.Overlaps(w) {
+				at = spend.Day.Ceil(latest(at, m.End))
+			}
+		}
+		return at, nil
+	}
+	key := spend.Window{Start: w.Start, End: spend.Hour.Floor(w.End)}
+	if at, ok := v.known[key]; ok {
+		return at, nil
+	}
+	missing, err := storage.Missing(ctx, v.store, v.organization, w.Align(spend.Hour), spend.FactUsage, spend.FactCost)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("ledger: %w", err)
+	}
+	at := w.Start
+	for _, m := range missing {
+		at = spend.Day.Ceil(latest(at, m.End))
+	}
+	v.known[key] = at
+	return at, nil
 }

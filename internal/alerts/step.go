@@ -11,7 +11,7 @@ type sight int
 
 const (
 	unknown sight = iota // nothing can be said: the rule failed, or its data is missing or old
-	clear                // it was looked at, and all is well
+	well                 // it was looked at, and all is well
 	found
 	over // it is over for a reason that nobody needs to be told of
 )
@@ -38,7 +38,7 @@ func step(a spend.Alert, s sight, p policy, now time.Time) (spend.Alert, spend.E
 			a.State = spend.Stale
 		}
 		return a, ""
-	case clear:
+	case well:
 		return stepClear(a, p, now)
 	case over:
 		return stepOver(a, now), ""

@@ -15,7 +15,7 @@ import (
 var stepStart = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
 // sights: what the rule says of the subject, a letter a minute.
-var sights = map[rune]sight{'x': found, '.': clear, '?': unknown, '-': over, 's': found, 'S': clear}
+var sights = map[rune]sight{'x': found, '.': well, '?': unknown, '-': over, 's': found, 'S': well}
 
 // told is the letter of an event.
 var told = map[spend.Event]byte{"": '.', spend.EventFiring: 'F', spend.EventReminder: 'M', spend.EventResolved: 'R'}
@@ -76,7 +76,7 @@ func TestStepForgetsTheEpisode(t *testing.T) {
 	a := spend.Alert{Rule: "r", Subject: "s", Value: 3, Summary: "old"}
 	a, _ = step(a, found, policy{}, now)
 	first := a.Fingerprint()
-	a, _ = step(a, clear, policy{}, now.Add(time.Minute))
+	a, _ = step(a, well, policy{}, now.Add(time.Minute))
 	require.Equal(t, first, a.Fingerprint(), "the resolve is of the same episode")
 	a, _ = step(a, found, policy{}, now.Add(2*time.Minute))
 	require.NotEqual(t, first, a.Fingerprint())

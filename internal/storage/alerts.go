@@ -122,10 +122,11 @@ type Outgoing struct {
 
 // The outcomes of an attempt to deliver.
 const (
-	DeliverySent    = "sent"
-	DeliveryFailed  = "failed"  // it will be tried again
-	DeliveryDead    = "dead"    // it will not
-	DeliveryDropped = "dropped" // there is nobody to tell: who is to be told of a resolve was never told of the firing
+	DeliverySent      = "sent"
+	DeliveryFailed    = "failed"    // it will be tried again
+	DeliveryDead      = "dead"      // it will not
+	DeliveryPostponed = "postponed" // it was not tried, since another one just failed there; this is not stored
+	DeliveryDropped   = "dropped"   // there is nobody to tell: who is to be told of a resolve was never told of the firing
 )
 
 // Delivery is an attempt to deliver a notification.

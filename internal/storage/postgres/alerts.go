@@ -328,6 +328,10 @@ func (o *owner) Claim(ctx context.Context, seqs []int64, now, until time.Time) (
 // FinishDelivery notes how an attempt ended.
 func (o *owner) FinishDelivery(ctx context.Context, d storage.Delivery) error {
 	return o.writing(ctx, "noting a delivery", func(t *tx) error {
+		if d.Outcome == storage.DeliveryPostponed {
+			return t.exec(ctx, "update outbox set next_at = $3, claimed_until = null where organization = $1 and seq = $2",
+				t.organization, d.Seq, d.NextAt)
+		}
 		err := t.exec(ctx, `
 			insert into delivery (organization, notification_id, notifier, event, subjects, at, attempt, outcome, problem, next_at)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,

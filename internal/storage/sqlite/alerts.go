@@ -336,6 +336,11 @@ func (o *owner) Claim(ctx context.Context, seqs []int64, now, until time.Time) (
 // FinishDelivery notes how an attempt ended.
 func (o *owner) FinishDelivery(ctx context.Context, d storage.Delivery) error {
 	return o.writing(ctx, "noting a delivery", func(t *tx) error {
+		if d.Outcome == storage.DeliveryPostponed {
+			_, err := t.ExecContext(ctx, `update outbox set next_at = ?, claimed_until = null where seq = ? and organization = ?`,
+				d.NextAt.Unix(), d.Seq, t.organization)
+			return err
+		}
 		_, err := t.ExecContext(ctx, `
 			insert into delivery (organization, notification_id, notifier, event, subjects, at, attempt, outcome, problem, next_at)
 			values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,

@@ -208,6 +208,8 @@ var alertTests = []test{
 		claimed, err = e.owner.Claim(ctx, seqs[:1], at("10 00:19"), at("10 00:30"))
 		require.NoError(e, err)
 		require.Empty(e, claimed, "not due")
+		require.NoError(e, e.owner.FinishDelivery(ctx, storage.Delivery{Seq: seqs[1], Outcome: storage.DeliveryPostponed, NextAt: at("10 00:00")}))
+		require.Equal(e, []string{"n1 chat waiting 1 503 at 00:06, next 00:20", "n2 mail waiting 0"}, e.outbox())
 
 		sent := storage.Delivery{
 			Seq: seqs[0], NotificationID: "n1", Notifier: "chat", Event: spend.EventFiring, Subjects: "spike", At: at("10 00:20"), Attempt: 2,
