@@ -14,6 +14,7 @@ import (
 
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
+	"github.com/anthropic-monitor/monitor/internal/alerts"
 	"github.com/anthropic-monitor/monitor/internal/collector"
 	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/pricing"
@@ -30,6 +31,10 @@ type Config struct {
 	Schedule ScheduleConfig `yaml:"schedule"`
 	// How long facts are kept; 0 is for ever.
 	Retention RetentionConfig `yaml:"retention"`
+	// What is to be told to whom.
+	Rules []alerts.RuleConfig `yaml:"rules"`
+	// A dead man's switch: asked for after each evaluation in which no rule failed.
+	Heartbeat HeartbeatConfig `yaml:"heartbeat"`
 	// How much history is fetched on first start.
 	Backfill config.Duration `yaml:"backfill"`
 	// What /metrics shows.
@@ -88,8 +93,16 @@ type ScheduleConfig struct {
 	Cost string `yaml:"cost"`
 	// Workspaces, keys, members, limits.
 	Inventory string `yaml:"inventory"`
+	// The rules; they are also evaluated after each collection.
+	Evaluate string `yaml:"evaluate"`
 	// Removal of what retention does not keep.
 	Prune string `yaml:"prune"`
+}
+
+// HeartbeatConfig is a service that tells somebody when it is not asked for any more.
+type HeartbeatConfig struct {
+	// The URL to ask for, a secret: ${NAME}, file:/path, exec:command args, or the URL itself; default: none.
+	URL config.Secret `yaml:"url"`
 }
 
 // RetentionConfig says how long facts are kept.
@@ -137,7 +150,7 @@ func defaultConfig(getenv func(string) string) *Config {
 	return &Config{
 		Organizations: []OrganizationConfig{org},
 		Storage:       StorageConfig{SQLite: &SQLiteConfig{Path: filepath.Join(stateDir(getenv), "monitor.db")}},
-		Schedule:      ScheduleConfig{Usage: "* * * * *", Cost: "*/5 * * * *", Inventory: "*/10 * * * *", Prune: "17 3 * * *"},
+		Schedule:      ScheduleConfig{Usage: "* * * * *", Cost: "*/5 * * * *", Inventory: "*/10 * * * *", Evaluate: "* * * * *", Prune: "17 3 * * *"},
 		Retention:     RetentionConfig{Minute: 14 * day, Hour: 400 * day},
 		Backfill:      90 * day,
 		Metrics:       MetricsConfig{MaxSeries: 20_000, APIKeys: true},
@@ -221,6 +234,8 @@ func (c *Config) validate(f *config.File) {
 		f.Problem("metrics.max_series", "must not be negative (0 is no limit)")
 	}
 	c.Web.validate(f)
+	alerts.CheckRules(c.Rules, c.notifierNames(), func(path, format string, args ...any) { f.Problem("rules"+path, format, args...) })
+	c.Heartbeat.validate(f)
 	c.Prices.Check(func(path, format string, args ...any) { f.Problem("prices."+path, format, args...) })
 }
 
@@ -261,13 +276,24 @@ func (s *StorageConfig) validate(f *config.File) {
 
 func (s *ScheduleConfig) validate(f *config.File) {
 	for _, x := range []struct{ key, text string }{
-		{"usage", s.Usage}, {"cost", s.Cost}, {"inventory", s.Inventory}, {"prune", s.Prune},
+		{"usage", s.Usage}, {"cost", s.Cost}, {"inventory", s.Inventory}, {"evaluate", s.Evaluate}, {"prune", s.Prune},
 	} {
 		if _, err := collector.ParseSchedule(x.text); err != nil {
 			f.Problem("schedule."+x.key, "%s", strings.TrimPrefix(err.Error(), "schedule "))
 		}
 	}
 }
+
+func (h *HeartbeatConfig) validate(f *config.File) {
+	if text, ok := h.URL.Peek(); ok {
+		if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+			f.Problem("heartbeat.url", "must be a URL that starts with http:// or https://")
+		}
+	}
+}
+
+// notifierNames are the names that rules may notify.
+func (c *Config) notifierNames() []string { return nil }
 
 func (r *RetentionConfig) validate(f *config.File) {
 	switch {

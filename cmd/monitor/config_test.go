@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/anthropic-monitor/monitor/internal/alerts"
 	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/golden"
 	"github.com/anthropic-monitor/monitor/internal/pricing"
@@ -34,6 +36,7 @@ func TestConfigExample(t *testing.T) {
 	want.Organizations[0].AdminKey = c.Organizations[0].AdminKey
 	want.Storage.SQLite.Path = "monitor.db" // the default depends on the user
 	want.Prices = pricing.Overrides{}
+	want.Rules = []alerts.RuleConfig{}
 	want.file = examplePath
 	require.Equal(t, want, c, "the example shows the defaults")
 }
@@ -43,15 +46,32 @@ func TestConfigExampleIsComplete(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(examplePath)
 	require.NoError(t, err)
-	all := strings.NewReplacer("\n  # ", "\n  ", "\n  #   ", "\n    ", "prices: {}", "prices:", "\n#  ", "\n  ").Replace(string(text))
+	all := strings.NewReplacer("\n  # ", "\n  ", "\n  #   ", "\n    ", "prices: {}", "prices:", "rules: []", "rules:", "\n#  ", "\n  ").Replace(string(text))
 	var c Config
 	f := config.Load("all.yaml", []byte(all), environment{}.get, &c)
 	require.NoError(t, f.Err())
 	for _, path := range configPaths(reflect.TypeFor[Config](), "") {
-		require.True(t, f.Has(path), "config.example.yaml does not show %s", path)
+		// Lists of unions show each block in one of their elements.
+		require.True(t, shown(f, path), "config.example.yaml does not show %s", path)
 	}
+	var notifiers []string
+	for _, r := range c.Rules {
+		notifiers = append(notifiers, r.Notify...)
+	}
+	alerts.CheckRules(c.Rules, notifiers, func(path, format string, args ...any) { f.Problem("rules"+path, format, args...) })
+	require.NoError(t, f.Err(), "the example's rules")
 	_, err = pricing.Load(c.Prices)
 	require.NoError(t, err, "the example's prices")
+}
+
+// shown reports whether the file says something at the path, in whichever element of its outer list.
+func shown(f *config.File, path string) bool {
+	for i := range 20 {
+		if f.Has(strings.Replace(path, "[0]", fmt.Sprintf("[%d]", i), 1)) {
+			return true
+		}
+	}
+	return false
 }
 
 // configPaths lists the paths of all keys under the type, with list elements 0 and the map key
@@ -67,6 +87,9 @@ func configPaths(typ reflect.Type, path string) []string {
 	case reflect.Slice:
 		return configPaths(typ.Elem(), path+"[0]")
 	case reflect.Map:
+		if typ.Elem().Kind() == reflect.String { // names of the user's own
+			return []string{path}
+		}
 		return configPaths(typ.Elem(), path+".claude-next-1")
 	case reflect.Struct:
 		var paths []string
@@ -114,7 +137,7 @@ prices: {claude-next*: {input: 0.1, output: 1, cache_read: 0, cache_write_5m: 1,
 	url, err := c.Storage.Postgres.URL.Value(t.Context(), false)
 	require.NoError(t, err)
 	require.Equal(t, "postgres://db/x", url)
-	require.Equal(t, ScheduleConfig{"@every 2m", "*/5 * * * *", "*/10 * * * *", "17 3 * * *"}, c.Schedule)
+	require.Equal(t, ScheduleConfig{"@every 2m", "*/5 * * * *", "*/10 * * * *", "* * * * *", "17 3 * * *"}, c.Schedule)
 	require.Equal(t, 14*24*time.Hour, c.Retention.Minute.Duration())
 	require.Zero(t, c.Retention.Hour)
 	require.Zero(t, c.Backfill)

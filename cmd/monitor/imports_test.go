@@ -27,12 +27,13 @@ var allowed = map[string]string{
 	"internal/storage/postgres": "storage spend",
 	"internal/report":           "storage spend",
 
-	// These three meet only in cmd/monitor.
+	// These four meet only in cmd/monitor.
 	"internal/collector": "adminapi storage pricing spend config",
 	"internal/metrics":   "storage spend",
 	"internal/web":       "report storage spend config",
+	"internal/alerts":    "storage spend config",
 
-	"cmd/monitor": "adminapi collector config metrics pricing report sim spend storage storage/postgres storage/sqlite web",
+	"cmd/monitor": "adminapi alerts collector config metrics pricing report sim spend storage storage/postgres storage/sqlite web",
 
 	// Only tests import these.
 	"internal/golden":              "",

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/goccy/go-yaml"
 	"golang.org/x/time/rate"
 
 	"github.com/anthropic-monitor/monitor/internal/adminapi"
+	"github.com/anthropic-monitor/monitor/internal/alerts"
 	"github.com/anthropic-monitor/monitor/internal/collector"
 	"github.com/anthropic-monitor/monitor/internal/pricing"
 	"github.com/anthropic-monitor/monitor/internal/storage"
@@ -39,13 +41,13 @@ func newClient(a *app, org OrganizationConfig) (*adminapi.Client, error) {
 func newCollector(
 	a *app, config *Config, org OrganizationConfig, client *adminapi.Client, store storage.Store, prices *pricing.Table,
 	owning func(ctx context.Context, organization string, owns bool),
-	after func(ctx context.Context, organization string, now time.Time),
+	after func(ctx context.Context, owner storage.Owner, organization string, now time.Time),
 ) (*collector.Collector, error) {
 	return collector.New(collector.Options{
 		Name: org.Name, Client: client, Store: store, Prices: prices, Log: a.log, Owning: owning, After: after,
 		Config: collector.Config{
 			Usage: config.Schedule.Usage, Cost: config.Schedule.Cost,
-			Inventory: config.Schedule.Inventory, Prune: config.Schedule.Prune,
+			Inventory: config.Schedule.Inventory, Prune: config.Schedule.Prune, Evaluate: config.Schedule.Evaluate,
 			Retention: collector.Retention{
 				Minute: config.Retention.Minute.Duration(), Hour: config.Retention.Hour.Duration(),
 			},
@@ -54,6 +56,49 @@ func newCollector(
 			Reports:   org.Reports,
 		},
 	})
+}
+
+// newEngine makes the engine of the rules; notifiers are by name.
+func newEngine(a *app, config *Config, store storage.Store, notifiers map[string]alerts.Notifier) *alerts.Engine {
+	return alerts.NewEngine(alertOptions(a, config, store, notifiers))
+}
+
+// alertOptions are what rules are judged with, live and in a backtest.
+func alertOptions(a *app, config *Config, store storage.Store, notifiers map[string]alerts.Notifier) alerts.Options {
+	page := config.Web.ExternalURL
+	if page == "" {
+		page = "http://" + config.Web.Listen
+	}
+	return alerts.Options{
+		Store: store, Rules: config.Rules, Notifiers: notifiers, Log: a.log, PageURL: strings.TrimSuffix(page, "/"),
+		Heartbeat: config.Heartbeat.URL, Backfill: config.Backfill.Duration(), Interval: config.Schedule.interval,
+		StaleAfter: max(time.Hour, 3*config.Schedule.interval("usage")),
+	}
+}
+
+// interval is how long after a run of the job the next one is due, at most.
+func (s *ScheduleConfig) interval(job string) time.Duration {
+	text, ok := map[string]string{
+		"usage": s.Usage, "cost": s.Cost, "inventory": s.Inventory, "claude_code": s.Inventory, "prune": s.Prune,
+	}[job]
+	if !ok {
+		return 0
+	}
+	schedule, err := collector.ParseSchedule(text)
+	if err != nil {
+		return 0 // the configuration was checked
+	}
+	var longest time.Duration
+	at := time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC) // some week of the year: months are as long as they are
+	for range 100 {
+		next := schedule.Next(at)
+		if next.IsZero() {
+			break
+		}
+		longest = max(longest, next.Sub(at))
+		at = next
+	}
+	return longest
 }
 
 // webConfig is what matters to us of the Prometheus web configuration file.

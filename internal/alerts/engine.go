@@ -486,11 +486,15 @@ func (r *round) log(ctx context.Context) {
 
 // beat asks for the heartbeat's URL, whose watcher notices when nobody does any more.
 func (e *Engine) beat(ctx context.Context) {
-	if e.options.Heartbeat == "" {
+	if e.options.Heartbeat.IsZero() {
 		return
 	}
 	err := func() error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, e.options.Heartbeat, nil)
+		target, err := e.options.Heartbeat.Value(ctx, false)
+		if err != nil {
+			return err
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 		if err != nil {
 			return errors.New("the URL cannot be read")
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
@@ -323,7 +324,9 @@ func TestEngineHeartbeat(t *testing.T) {
 	beats := 0
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { beats++ }))
 	k := newKit(t, "03-10 00:00", "")
-	k.options.Heartbeat = server.URL + "/secret-path"
+	var err error
+	k.options.Heartbeat, err = config.ParseSecret(server.URL+"/secret-path", nil)
+	require.NoError(t, err)
 	k.rules(spikeRule)
 	k.data("03-10 00:00", "03-10 11:00")
 	k.at("03-10 11:01")

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
@@ -19,8 +20,8 @@ type Options struct {
 
 	// PageURL is the URL of the built-in pages, without a slash at its end; empty: none are linked.
 	PageURL string
-	// Heartbeat is a URL that is asked for after each evaluation in which no rule failed; empty: none.
-	Heartbeat string
+	// Heartbeat is a URL that is asked for after each evaluation in which no rule failed; not set: none.
+	Heartbeat config.Secret
 	// StaleAfter is how long usage may not have been read before rules on it cannot tell any more;
 	// 0 is an hour.
 	StaleAfter time.Duration
