@@ -89,6 +89,9 @@ func (b *builder) measured(ctx context.Context, h *costHistory) error {
 	if err := b.claudeCode(ctx); err != nil {
 		return err
 	}
+	if err := b.alerts(ctx); err != nil {
+		return err
+	}
 	if b.options.APIKeys {
 		return b.keyFacts(ctx, keys)
 	}
