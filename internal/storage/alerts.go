@@ -1,8 +1,13 @@
 package storage
 
 import (
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
 )
@@ -191,3 +196,62 @@ func (s Silence) Silences(labels map[string]string, now time.Time) bool {
 	}
 	return true
 }
+
+// LongestSilence is how long a silence may last: who wants longer wants another rule.
+const LongestSilence = 366 * 24 * time.Hour
+
+// NewSilence makes a silence with an id of its own. Its error says what is wrong with it.
+func NewSilence(matchers []Matcher, starts, ends time.Time, createdBy, comment string, now time.Time) (Silence, error) {
+	s := Silence{
+		ID: rand.Text()[:16], Matchers: matchers, StartsAt: second(starts), EndsAt: second(ends), CreatedBy: createdBy, Comment: comment,
+		CreatedAt: second(now),
+	}
+	if s.StartsAt.IsZero() {
+		s.StartsAt = s.CreatedAt
+	}
+	everything := true
+	for _, m := range matchers {
+		if m.Label == "" {
+			return s, errors.New("a matcher needs a label, such as rule, workspace or severity")
+		}
+		if strings.Contains(strings.TrimSuffix(m.Value, "*"), "*") {
+			return s, fmt.Errorf("matcher %s: * may stand at the end of the value only", m.Label)
+		}
+		everything = everything && m.Value == "*"
+	}
+	switch {
+	case len(matchers) == 0:
+		return s, errors.New("a silence needs at least one matcher, such as rule=daily budget")
+	case everything:
+		return s, errors.New("this would silence everything: name a rule, a workspace or a severity")
+	case !s.EndsAt.After(s.StartsAt):
+		return s, errors.New("a silence must end after it starts")
+	case !s.EndsAt.After(now):
+		return s, errors.New("a silence must end in the future")
+	case s.EndsAt.Sub(s.StartsAt) > LongestSilence:
+		return s, errors.New("a silence lasts for a year at most")
+	case s.Comment == "":
+		return s, errors.New("a silence needs a comment that says why")
+	case s.CreatedBy == "":
+		return s, errors.New("a silence needs to say who made it")
+	}
+	for _, text := range []string{createdBy, comment} {
+		if len(text) > 1000 || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+			return s, errors.New("author and comment must be one line of at most 1000 bytes")
+		}
+	}
+	return s, nil
+}
+
+// ParseMatcher reads label=value.
+func ParseMatcher(text string) (Matcher, error) {
+	label, value, ok := strings.Cut(text, "=")
+	label, value = strings.TrimSpace(label), strings.TrimSpace(value)
+	if !ok || label == "" {
+		return Matcher{}, fmt.Errorf("%q is not a matcher such as rule=daily budget or workspace=search*", text)
+	}
+	return Matcher{Label: label, Value: value}, nil
+}
+
+// String writes the matcher as [ParseMatcher] reads it.
+func (m Matcher) String() string { return m.Label + "=" + m.Value }

@@ -12,7 +12,7 @@ import (
 )
 
 func nothingHere(*http.Request) (any, error) {
-	return nil, problem{http.StatusNotFound, "There is nothing here. The API is at /api/v1/costs, usage, jobs, status and keys."}
+	return nil, problem{http.StatusNotFound, "There is nothing here. The API is at /api/v1/costs, usage, jobs, status, keys, alerts, alerts/history, budgets and silences."}
 }
 
 // costs is GET /api/v1/costs, usage GET /api/v1/usage; parameters and answer are those of package

@@ -48,6 +48,11 @@ func TestAPI(t *testing.T) {
 		"keys.json":   "/api/v1/keys",
 		"jobs.json":   "/api/v1/jobs",
 		"status.json": "/api/v1/status",
+
+		"alerts.json":   "/api/v1/alerts",
+		"history.json":  "/api/v1/alerts/history",
+		"budgets.json":  "/api/v1/budgets",
+		"silences.json": "/api/v1/silences",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
