@@ -6,19 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/adminapi"
+	"github.com/anthropic-monitor/monitor/internal/alerts"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 // skewLimit is how far this machine's clock may be off before the newest data looks missing.
 const skewLimit = 2 * time.Minute
 
 type doctorCmd struct {
+	Send  bool `help:"Send a test message to each notifier."`
 	Quick bool `help:"Only ask whether the daemon on this machine is healthy, for health checks."`
 }
 
@@ -34,6 +39,7 @@ func (c doctorCmd) Run(a *app) error {
 	d := &doctor{app: a}
 	d.say(true, "configuration", config.source())
 	d.database(config)
+	d.notifiers(config, c.Send)
 	for _, org := range config.Organizations {
 		d.organization(org)
 	}
@@ -77,6 +83,51 @@ func (d *doctor) database(config *Config) {
 		where += config.Storage.SQLite.Path
 	}
 	d.say(true, "database", where+", reachable, migrations applied")
+	d.rules(config, store)
+}
+
+// rules says which filters of rules match nothing of what was collected.
+func (d *doctor) rules(config *Config, store storage.Store) {
+	orgs, err := store.Organizations(d.ctx)
+	if err != nil {
+		d.say(false, "rules", err.Error())
+		return
+	}
+	for _, o := range orgs {
+		texts, err := alerts.Unmatched(d.ctx, store, o.Organization, config.Rules)
+		if err != nil {
+			d.say(false, "rules", err.Error())
+			return
+		}
+		for _, text := range texts {
+			d.note("rules", text)
+		}
+	}
+	if len(config.Rules) > 0 {
+		d.say(true, "rules", fmt.Sprintf("%d configured", len(config.Rules)))
+	}
+}
+
+// notifiers tries each notifier, and sends a test message where asked.
+func (d *doctor) notifiers(config *Config, send bool) {
+	all, err := newNotifiers(d.app, config)
+	if err != nil {
+		d.say(false, "notifiers", err.Error())
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		ctx, cancel := context.WithTimeout(d.ctx, notifierTimeout)
+		err := all[name].Check(ctx)
+		if err == nil && send {
+			_, err = all[name].Notify(ctx, testNotification(name, config, time.Now()))
+		}
+		cancel()
+		text := "reachable"
+		if send {
+			text = "test message sent"
+		}
+		d.result("notifier "+name, text, err)
+	}
 }
 
 // organization tries the key and what it reaches.

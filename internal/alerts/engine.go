@@ -39,6 +39,9 @@ type organization struct {
 	cache *cache
 	rules []*rule
 	said  map[string]string // what was logged of each rule
+
+	warned   int             // version of the inventory that filters were compared with
+	warnings map[string]bool // what was said of them
 }
 
 // NewEngine returns an engine. The rules must have passed [CheckRules].
@@ -85,7 +88,7 @@ func (e *Engine) organization(id string) *organization {
 	defer e.mu.Unlock()
 	o := e.orgs[id]
 	if o == nil {
-		o = &organization{cache: newCache(e.options.Store, id), said: map[string]string{}}
+		o = &organization{cache: newCache(e.options.Store, id), said: map[string]string{}, warnings: map[string]bool{}}
 		for _, c := range e.options.Rules {
 			o.rules = append(o.rules, newRule(c))
 		}
@@ -184,10 +187,19 @@ func (e *Engine) evaluate(ctx context.Context, o *organization, v *view) (*round
 	if err := r.load(ctx); err != nil {
 		return nil, err
 	}
+	if o.warned != v.inventory.version {
+		o.warned = v.inventory.version
+		for _, text := range v.inventory.unmatched(v.org.Organization, e.options.Rules) {
+			if !o.warnings[text] {
+				o.warnings[text] = true
+				r.logs = append(r.logs, func(ctx context.Context) { e.log.WarnContext(ctx, "a rule's filter matches nothing", "problem", text) })
+			}
+		}
+	}
 	there := map[string]bool{}
 	for _, rule := range o.rules {
 		there[rule.Name] = true
-		if rule.about(v.org.Organization) {
+		if rule.About(v.org.Organization) {
 			r.judge(ctx, rule)
 		} else {
 			there[rule.Name] = false

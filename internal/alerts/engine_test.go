@@ -353,3 +353,18 @@ func TestRetryAfterDoubles(t *testing.T) {
 	require.Equal(t, time.Minute, retryAfter(2))
 	require.Equal(t, longestRetry, retryAfter(100))
 }
+
+func TestEngineWarnsOfFiltersThatMatchNothing(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-10 00:00", `
+rules:
+  - {name: spike, where: {workspace: ["serch", "chat"], api_key: "search-*"}, threshold: {metric: cost_usd, window: 1h, above: 50}}
+`)
+	k.data("03-10 00:00", "03-10 11:00")
+	k.at("03-10 11:01")
+	k.at("03-10 11:02")
+	require.Equal(t, 1, strings.Count(k.logs.String(), "matches nothing"+`"`))
+	out, err := Unmatched(t.Context(), k.store, spend.Organization{ID: testOrg, Name: "acme"}, k.options.Rules)
+	require.NoError(t, err)
+	require.Equal(t, []string{`rule "spike": where.workspace "serch" matches nothing in acme; there are chat, search`}, out)
+}

@@ -268,8 +268,8 @@ func (r *rule) policy() policy {
 	return policy{For: r.For.Duration(), KeepFiringFor: r.KeepFiringFor.Duration(), Repeat: r.Repeat.Duration()}
 }
 
-// about reports whether the rule is about the organization.
-func (r *RuleConfig) about(o spend.Organization) bool {
+// About reports whether the rule is about the organization.
+func (r *RuleConfig) About(o spend.Organization) bool {
 	return len(r.Where.Organization) == 0 || matches(r.Where.Organization, o.Name, o.ID)
 }
 
