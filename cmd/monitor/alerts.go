@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -309,10 +310,14 @@ type alertsUnsilenceCmd struct {
 // Run ends a silence.
 func (c alertsUnsilenceCmd) Run(a *app) error {
 	return withStore(a, func(_ *Config, store storage.Store) error {
-		if err := store.EndSilence(a.ctx, c.ID, time.Now()); err != nil {
-			return fmt.Errorf("%w (monitor alerts list shows the silences)", err)
+		err := store.EndSilence(a.ctx, c.ID, time.Now())
+		if errors.Is(err, storage.ErrNotFound) {
+			return fmt.Errorf("there is no silence %q (monitor alerts list shows them)", c.ID)
 		}
-		_, err := fmt.Fprintf(a.stdout, "silence %s has ended\n", c.ID)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.stdout, "silence %s has ended\n", c.ID)
 		return err
 	})
 }

@@ -65,7 +65,7 @@ func (r *recorder) take() []string {
 
 // kit is an organization in a store and an engine on it.
 type kit struct {
-	*testing.T
+	testing.TB
 	store   *sqlite.Store
 	owner   storage.Owner
 	now     time.Time
@@ -94,9 +94,9 @@ func at(s string) time.Time {
 }
 
 // newKit begins at the given time, without any usage.
-func newKit(t *testing.T, now string, rules string) *kit {
+func newKit(t testing.TB, now string, rules string) *kit {
 	t.Helper()
-	k := &kit{T: t, now: at(now), chat: &recorder{receipt: "thread-1"}, mail: &recorder{}, logs: &bytes.Buffer{}, hours: map[time.Time][]use{}}
+	k := &kit{TB: t, now: at(now), chat: &recorder{receipt: "thread-1"}, mail: &recorder{}, logs: &bytes.Buffer{}, hours: map[time.Time][]use{}}
 	var err error
 	k.store, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "monitor.db"), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
@@ -120,7 +120,7 @@ func newKit(t *testing.T, now string, rules string) *kit {
 // rules puts an engine with these rules, in YAML, in the place of the one before: a restart.
 func (k *kit) rules(text string) {
 	k.Helper()
-	k.options.Rules = parseRules(k.T, text)
+	k.options.Rules = parseRules(k.TB, text)
 	k.engine = NewEngine(k.options)
 }
 

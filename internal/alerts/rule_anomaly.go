@@ -75,7 +75,7 @@ func (c *AnomalyConfig) judge(ctx context.Context, v *view, r *rule) (verdict, e
 		return verdict{}, err
 	}
 	if weeks < 2 {
-		return nothing(fmt.Sprintf("too little history: %d of the %d weeks before are complete, 2 are needed", weeks, c.weeks())), nil
+		return nothing(fmt.Sprintf("too little history by the hour: %d of the %d weeks before are complete, 2 are needed", weeks, c.weeks())), nil
 	}
 	// What is new has no usual value: it must have been there two weeks ago.
 	early, err := v.sum(ctx, s, spend.Window{Start: w.End.Add(-time.Duration(c.weeks()) * week).Add(-c.Window.Duration()), End: w.End.Add(-2 * week)}, false)
@@ -163,6 +163,9 @@ func (c *AnomalyConfig) samples(ctx context.Context, v *view, s *shape, w spend.
 			t, err := v.sum(ctx, s, x, false)
 			if err != nil {
 				return nil, 0, err
+			}
+			if t.window != x { // known by the day only: no hour of it can be compared
+				continue
 			}
 			out = append(out, t)
 			complete = true
