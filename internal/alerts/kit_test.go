@@ -66,7 +66,7 @@ func (r *recorder) take() []string {
 // kit is an organization in a store and an engine on it.
 type kit struct {
 	testing.TB
-	store   *sqlite.Store
+	store   storage.Store
 	owner   storage.Owner
 	now     time.Time
 	chat    *recorder
@@ -96,11 +96,18 @@ func at(s string) time.Time {
 // newKit begins at the given time, without any usage.
 func newKit(t testing.TB, now string, rules string) *kit {
 	t.Helper()
-	k := &kit{TB: t, now: at(now), chat: &recorder{receipt: "thread-1"}, mail: &recorder{}, logs: &bytes.Buffer{}, hours: map[time.Time][]use{}}
-	var err error
-	k.store, err = sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "monitor.db"), slog.New(slog.DiscardHandler))
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "monitor.db"), slog.New(slog.DiscardHandler))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, k.store.Close()) })
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	return newKitOn(t, store, now, rules)
+}
+
+// newKitOn is newKit on an empty store.
+func newKitOn(t testing.TB, store storage.Store, now string, rules string) *kit {
+	t.Helper()
+	var err error
+	k := &kit{TB: t, now: at(now), chat: &recorder{receipt: "thread-1"}, mail: &recorder{}, logs: &bytes.Buffer{}, hours: map[time.Time][]use{}}
+	k.store = store
 	require.NoError(t, k.store.SaveOrganization(t.Context(), spend.Organization{ID: testOrg, Name: "acme"}, k.now))
 	k.owner, err = k.store.Own(t.Context(), testOrg)
 	require.NoError(t, err)
