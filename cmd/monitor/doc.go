@@ -13,7 +13,7 @@
 // Package spend holds the words of the domain: Usage, Cost, Money (an integer), Window (half-open,
 // UTC), Dims (workspace, key, model, …) and the inventory. It imports none of ours. Each border
 // translates to and from these words once: JSON in adminapi, SQL in storage/sqlite and
-// storage/postgres, Prometheus in metrics, names and formats in report, HTML in web.
+// storage/postgres, Prometheus in metrics, names and formats in report, HTML in web, messages in alerts.
 //
 // # A tick
 //
@@ -34,7 +34,10 @@
 //     hour or a day (ledger.go), what is held because it looks wrong (replace.go) and how a bill is
 //     shared out to usage (bill.go); the backends carry that out in their own SQL ([storage.Tx]).
 //  6. The running totals are brought up to date and the run is recorded. Then the function that the
-//     collector was given is called: metrics rebuilds its snapshot, so that a scrape costs nothing.
+//     collector was given is called. The rules are judged ([alerts.Engine.Evaluate]): what each finds
+//     becomes the next state of its alerts (alerts/step.go, pure), states and messages are stored in
+//     one transaction of the owner, and messages that are due go out (alerts/deliver.go). Then metrics
+//     rebuilds its snapshot, so that a scrape costs nothing. This also happens by a schedule of its own.
 //  7. Until the next tick the collector reads history that is missing, in small windows.
 //
 // No decision in this asks the clock: `now` is a parameter. No state is kept in the process that
