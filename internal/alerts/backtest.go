@@ -40,10 +40,6 @@ func Backtest(ctx context.Context, o Options, organizationID string, c RuleConfi
 	}
 	out := Backtested{Window: w}
 	all := spend.Window{Start: spend.Day.Floor(w.Start.AddDate(-1, 0, -7)), End: w.End}
-	holes, err := storage.Missing(ctx, o.Store, organizationID, all, spend.FactUsage, spend.FactCost)
-	if err != nil {
-		return out, fmt.Errorf("ledger: %w", err)
-	}
 	alerts, marks := map[storage.AlertKey]storage.AlertRecord{}, []storage.BudgetMark{}
 	state := storage.RuleState{}
 	var quietSince time.Time
@@ -58,7 +54,7 @@ func Backtest(ctx context.Context, o Options, organizationID string, c RuleConfi
 			return out, err
 		}
 		step := *v
-		step.now, step.dataAt, step.readAt, step.replay, step.holes, step.crossed = now, now, now, true, holes, marks
+		step.now, step.dataAt, step.readAt, step.replay, step.whole, step.crossed = now, now, now, true, all, marks
 		step.totals, step.minutes = map[totalKey]total{}, map[int64]bool{}
 		r := &round{
 			e: e, o: org, v: &step, alerts: alerts, budgets: map[storage.AlertKey]storage.Budget{},

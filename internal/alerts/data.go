@@ -183,11 +183,11 @@ type view struct {
 	runs    []storage.Run
 	marks   []storage.Watermark
 	crossed []storage.BudgetMark // all marks of the organization
-	holes   []spend.Window       // of a replay: hours that were never read
+	facts   []spend.Fact         // what must have been read of an hour for it to be known
+	whole   spend.Window         // of a replay: all that rules may look at
 	totals  map[totalKey]total
 	minutes map[int64]bool // hours whose minutes are known, or not
-	missing map[spend.Window]bool
-	known   map[spend.Window]time.Time
+	missing map[holesKey][]spend.Window
 }
 
 type totalKey struct {
@@ -467,6 +467,37 @@ func (v *view) minutesKnown(ctx context.Context, hour time.Time) (bool, error) {
 	return known, nil
 }
 
+// Facts that a metric is made of: an hour is known if any of them was read.
+var (
+	costFacts    = []spend.Fact{spend.FactUsage, spend.FactCost} // estimated from usage until it is billed
+	usageFacts   = []spend.Fact{spend.FactUsage}
+	requestFacts = []spend.Fact{spend.FactRequests}
+)
+
+// holesKey is a question for what was never read.
+type holesKey struct {
+	fact   spend.Fact // the last of the facts tells them apart
+	window spend.Window
+}
+
+// holes are the hours of the window, up to what was read, that were never read.
+func (v *view) holes(ctx context.Context, w spend.Window) ([]spend.Window, error) {
+	ask := w
+	if v.replay { // once for all times
+		ask = v.whole
+	}
+	key := holesKey{v.facts[len(v.facts)-1], ask}
+	all, ok := v.missing[key]
+	if !ok {
+		var err error
+		if all, err = storage.Missing(ctx, v.store, v.organization, ask, v.facts...); err != nil {
+			return nil, fmt.Errorf("ledger: %w", err)
+		}
+		v.missing[key] = all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(x spend.Window) bool { return !x.Overlaps(w) }), nil
+}
+
 // incomplete reports whether hours of the window, up to what was read, were never read.
 func (v *view) incomplete(ctx context.Context, w spend.Window) (bool, error) {
 	if w.End.After(v.dataAt) {
@@ -475,18 +506,41 @@ func (v *view) incomplete(ctx context.Context, w spend.Window) (bool, error) {
 	if w = w.Align(spend.Hour); w.Empty() {
 		return false, nil
 	}
-	if v.replay {
-		return slices.ContainsFunc(v.holes, w.Overlaps), nil
+	holes, err := v.holes(ctx, w)
+	return len(holes) > 0, err
+}
+
+// knownFrom is from which day on everything is known up to the end of the window.
+func (v *view) knownFrom(ctx context.Context, w spend.Window) (time.Time, error) {
+	at := w.Start
+	holes, err := v.holes(ctx, w.Align(spend.Hour))
+	for _, x := range holes {
+		at = spend.Day.Ceil(latest(at, x.End))
 	}
-	if known, ok := v.missing[w]; ok {
-		return known, nil
+	return at, err
+}
+
+// of is the view for rules on the metric: up to where its report is complete.
+func (v *view) of(m Metric) *view {
+	x := *v
+	switch {
+	case m.costs():
+		x.facts = costFacts
+	case m == Requests:
+		x.facts = requestFacts
+		if v.replay {
+			break
+		}
+		x.dataAt, x.readAt = time.Time{}, time.Time{}
+		for _, w := range v.marks {
+			if w.Report == spend.ReportAnalyticsUsage && w.RefusedAt.IsZero() {
+				x.dataAt, x.readAt = w.DataAt, w.ReadAt
+			}
+		}
+	default:
+		x.facts = usageFacts
 	}
-	missing, err := storage.Missing(ctx, v.store, v.organization, w, spend.FactUsage, spend.FactCost)
-	if err != nil {
-		return false, fmt.Errorf("ledger: %w", err)
-	}
-	v.missing[w] = len(missing) > 0
-	return len(missing) > 0, nil
+	return &x
 }
 
 // grouper sorts the groups of a shape into those of a rule: by what its filters let through, and by
@@ -626,31 +680,4 @@ func latest(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// knownFrom is from which day on everything is known up to the end of the window.
-func (v *view) knownFrom(ctx context.Context, w spend.Window) (time.Time, error) {
-	if v.replay {
-		at := w.Start
-		for _, m := range v.holes {
-			if m.Overlaps(w) {
-				at = spend.Day.Ceil(latest(at, m.End))
-			}
-		}
-		return at, nil
-	}
-	key := spend.Window{Start: w.Start, End: spend.Hour.Floor(w.End)}
-	if at, ok := v.known[key]; ok {
-		return at, nil
-	}
-	missing, err := storage.Missing(ctx, v.store, v.organization, w.Align(spend.Hour), spend.FactUsage, spend.FactCost)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("ledger: %w", err)
-	}
-	at := w.Start
-	for _, m := range missing {
-		at = spend.Day.Ceil(latest(at, m.End))
-	}
-	v.known[key] = at
-	return at, nil
 }

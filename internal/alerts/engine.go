@@ -101,7 +101,7 @@ func (e *Engine) organization(id string) *organization {
 func (e *Engine) look(ctx context.Context, o *organization, id string, now time.Time) (*view, error) {
 	v := &view{
 		cache: o.cache, options: &e.options, now: now, totals: map[totalKey]total{}, minutes: map[int64]bool{},
-		missing: map[spend.Window]bool{}, known: map[spend.Window]time.Time{},
+		missing: map[holesKey][]spend.Window{}, facts: costFacts,
 	}
 	store := e.options.Store
 	all, err := store.Organizations(ctx)
@@ -414,7 +414,10 @@ func (r *round) keep(
 // apply gives the alert what was found.
 func apply(a spend.Alert, f finding) spend.Alert {
 	a.Value, a.Limit, a.Unit, a.Below, a.AsOf, a.Basis = finite(f.value), finite(f.limit), f.unit, f.below, f.asOf.UTC(), f.basis
-	a.Summary, a.Description, a.Contributors = f.summary, f.description, f.contributors
+	a.Summary, a.Description = f.summary, f.description
+	if f.contributors != nil { // else they are those of the last message
+		a.Contributors = f.contributors
+	}
 	return a
 }
 

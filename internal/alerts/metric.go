@@ -178,8 +178,13 @@ func lasting(d config.Duration) string {
 	}
 }
 
-// money is an amount given as a number of dollars.
-func money(usd float64) spend.Money { return spend.Money(math.Round(usd * float64(spend.Dollar))) }
+// mostUSD is the greatest limit of money: what is beyond does not fit.
+const mostUSD = 9e9
+
+// money is an amount given as a number of dollars, at most mostUSD.
+func money(usd float64) spend.Money {
+	return spend.Money(math.Round(min(usd, mostUSD) * float64(spend.Dollar)))
+}
 
 // stamp writes an instant for people.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }

@@ -57,7 +57,8 @@ func (c *AnomalyConfig) check(p problems, _ *RuleConfig) {
 }
 
 func (c *AnomalyConfig) judge(ctx context.Context, v *view, r *rule) (verdict, error) {
-	if why := v.old(); why != "" {
+	v = v.of(c.Metric)
+	if why := v.old(c.Metric); why != "" {
 		return nothing(why), nil
 	}
 	end := spend.Hour.Floor(v.dataAt)

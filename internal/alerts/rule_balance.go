@@ -62,7 +62,7 @@ func (c *BalanceConfig) check(p problems, r *RuleConfig) {
 }
 
 func (c *BalanceConfig) judge(ctx context.Context, v *view, r *rule) (verdict, error) {
-	if why := v.old(); why != "" {
+	if why := v.old(CostUSD); why != "" {
 		return nothing(why), nil
 	}
 	if !v.dataAt.After(c.Since) {

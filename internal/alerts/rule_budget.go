@@ -82,7 +82,7 @@ func (c *BudgetConfig) notes(note problems) {
 const historyDays = 56
 
 func (c *BudgetConfig) judge(ctx context.Context, v *view, r *rule) (verdict, error) {
-	if why := v.old(); why != "" {
+	if why := v.old(CostUSD); why != "" {
 		return nothing(why), nil
 	}
 	period := c.Period.at(v.dataAt, c.zone())

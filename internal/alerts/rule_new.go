@@ -89,7 +89,7 @@ func (c *NewConfig) judge(ctx context.Context, v *view, r *rule) (verdict, error
 
 // models finds models whose first use is less than a day ago.
 func (c *NewConfig) models(ctx context.Context, v *view, r *rule) ([]finding, string, error) {
-	if why := v.old(); why != "" {
+	if why := v.old(Tokens); why != "" {
 		return nil, why, nil
 	}
 	if v.org.LiveAt.IsZero() {

@@ -35,6 +35,7 @@ func TestCheckRules(t *testing.T) {
 		{"sides", `- {name: a, threshold: {metric: tokens, window: 1h, above: 1, below: 2}}`, "r.yaml:1: rules[0].threshold: must have only one of above and below: make two rules"},
 		{"no side", `- {name: a, threshold: {metric: tokens, window: 1h}}`, "r.yaml:1: rules[0].threshold: must have one of above and below"},
 		{"ratio", `- {name: a, threshold: {metric: share, window: 1h, above: 80}}`, "r.yaml:1: rules[0].threshold.above: must be from 0 to 1: 0.8 is 80 %"},
+		{"too much", `- {name: a, threshold: {metric: cost_usd, window: 1h, above: 1e15}}`, "r.yaml:1: rules[0].threshold.above: must be at most 9000000000 dollars"},
 		{"at least", `- {name: a, threshold: {metric: tokens, window: 1h, above: 80, at_least: 3}}`, "r.yaml:1: rules[0].threshold.at_least: goes with cache_hit_ratio and share only"},
 		{"amount", `- {name: a, budget: {period: month}}`, "r.yaml:1: rules[0].budget.amount_usd: must be above 0"},
 		{"period", `- {name: a, budget: {amount_usd: 1, period: year}}`, "r.yaml:1: rules[0].budget.period: must be one of day, week, month, quarter"},
@@ -331,4 +332,69 @@ func TestStale(t *testing.T) {
 	run("usage", "03-10 13:03", "ok")
 	run("cost", "03-10 13:03", "ok")
 	require.Equal(t, []string{"resolved stale job=usage; stale report=messages in thread-1"}, k.at("03-10 13:04"))
+}
+
+// TestThresholdRequests ends where the report that counts requests does.
+func TestThresholdRequests(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-10 00:00", `
+rules:
+  - {name: quiet, notify: [chat], threshold: {metric: requests, window: 2h, below: 10}}
+`)
+	k.data("03-10 00:00", "03-10 12:00")
+	require.Empty(t, k.at("03-10 12:01"))
+	require.Equal(t, "no report that counts requests has been read", k.note("quiet"))
+	w := spend.Window{Start: at("03-10 00:00"), End: at("03-10 09:00")}
+	counted := func(hour string, n int64) spend.Usage {
+		return spend.Usage{Bucket: at(hour), Dims: spend.Dims{WorkspaceID: "wrkspc_a", Model: "claude-x"}, Requests: n}
+	}
+	read := func(rows ...spend.Usage) {
+		_, err := k.owner.ReplaceRequests(t.Context(), storage.Reading{Report: spend.ReportAnalyticsUsage, Grain: spend.Hour, Window: w, At: at("03-10 12:00"), DataAt: w.End}, rows)
+		require.NoError(t, err)
+		require.NoError(t, k.owner.SetWatermark(t.Context(), storage.Watermark{Report: spend.ReportAnalyticsUsage, DataAt: w.End, ReadAt: at("03-10 12:00")}))
+	}
+	read(counted("03-10 07:00", 20))
+	require.Empty(t, k.at("03-10 12:02"), "hours that are not counted yet are not quiet")
+	require.Empty(t, k.note("quiet"))
+	w.End = at("03-10 11:00")
+	read(counted("03-10 07:00", 20), counted("03-10 09:00", 4))
+	require.Equal(t, []string{"firing quiet"}, k.at("03-10 12:03"))
+	require.Equal(t, "Requests of acme: 4 requests in the last 2h (limit: not below 10 requests)", k.alert().Summary)
+}
+
+// TestBacktestAgreesWithLive replays what was evaluated live by the hour.
+func TestBacktestAgreesWithLive(t *testing.T) {
+	t.Parallel()
+	const text = `
+rules:
+  - {name: spike, notify: [chat], keep_firing_for: 2h, repeat: 3h, by: [workspace], threshold: {metric: cost_usd, window: 3h, above: 20}}
+  - {name: day, notify: [chat], budget: {amount_usd: 50, period: day, actual: [50, 100], forecast: [150]}}
+`
+	k := newKit(t, "03-01 00:00", text)
+	for h := range 72 {
+		hour := at("03-01 00:00").Add(time.Duration(h) * time.Hour)
+		k.hours[hour] = []use{{"wrkspc_a", "apikey_a", "", float64((h*h*7)%23) / 2, 1, 0}, {"wrkspc_b", "apikey_c", "", float64((h*5)%11) / 4, 1, 0}}
+	}
+	for h := 1; h <= 72; h++ {
+		now := at("03-01 00:00").Add(time.Duration(h) * time.Hour)
+		k.data(now.Add(-time.Hour).Format("01-02 15:04"), now.Format("01-02 15:04"))
+		k.at(now.Format("01-02 15:04"))
+	}
+	live, err := k.store.AlertHistory(t.Context(), testOrg, spend.Window{Start: at("03-01 00:00"), End: at("03-05 00:00")}, 1000)
+	require.NoError(t, err)
+	lines := func(cs []storage.AlertChange, rule string) []string {
+		out := []string{}
+		for _, c := range cs {
+			if c.Alert.Rule == rule {
+				out = append(out, fmt.Sprintf("%s %s %s %s %s %q %.4f", c.At.Format("02 15:04"), c.Alert.Subject, c.From, c.To, c.Event, c.Alert.Summary, c.Alert.Value))
+			}
+		}
+		return out
+	}
+	for _, r := range parseRules(t, text) {
+		b, err := Backtest(t.Context(), k.options, testOrg, r, spend.Window{Start: at("03-01 01:00"), End: at("03-04 00:00")})
+		require.NoError(t, err)
+		require.NotEmpty(t, b.Changes)
+		require.ElementsMatch(t, lines(live, r.Name), lines(b.Changes, r.Name), r.Name)
+	}
 }

@@ -69,6 +69,8 @@ func (c *ThresholdConfig) check(p problems, r *RuleConfig) {
 	case limit == nil:
 	case *limit < 0:
 		p("threshold."+side, "must not be negative")
+	case c.Metric == CostUSD && *limit > mostUSD:
+		p("threshold."+side, "must be at most 9000000000 dollars")
 	case ratio && *limit > 1:
 		p("threshold."+side, "must be from 0 to 1: 0.8 is 80 %%")
 	case c.Below != nil && *limit == 0:
@@ -125,7 +127,8 @@ func (c *ThresholdConfig) judge(ctx context.Context, v *view, r *rule) (verdict,
 	case RateLimitUsedRatio:
 		return c.limits(ctx, v, r)
 	}
-	if why := v.old(); why != "" {
+	v = v.of(c.Metric)
+	if why := v.old(c.Metric); why != "" {
 		return nothing(why), nil
 	}
 	w, minutes := c.span(v)
@@ -315,7 +318,7 @@ func (c *ThresholdConfig) limits(ctx context.Context, v *view, r *rule) (verdict
 	if v.options.Headroom == nil {
 		return verdict{}, errors.New("rate_limit_used_ratio is not measured by this program")
 	}
-	if why := v.old(); why != "" {
+	if why := v.old(Tokens); why != "" {
 		return nothing(why), nil
 	}
 	uses, err := v.options.Headroom(ctx, v.organization, spend.Window{Start: v.dataAt.Add(-c.Window.Duration()), End: v.dataAt})
@@ -381,13 +384,15 @@ func (v *view) who(r *rule, labels map[string]string) string {
 	return v.org.Name
 }
 
-// old is why rules on usage cannot tell; empty if they can.
-func (v *view) old() string {
+// old is why rules on the metric cannot tell; empty if they can.
+func (v *view) old(m Metric) string {
 	patience := v.options.StaleAfter
 	if patience == 0 {
 		patience = time.Hour
 	}
 	switch {
+	case v.dataAt.IsZero() && m == Requests:
+		return "no report that counts requests has been read"
 	case v.dataAt.IsZero():
 		return "no usage has been read yet"
 	case v.replay:
