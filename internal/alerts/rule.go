@@ -277,7 +277,6 @@ func (r *RuleConfig) About(o spend.Organization) bool {
 type finding struct {
 	subject      string // by ids
 	labels       map[string]string
-	severity     spend.Severity // where it differs from the rule's
 	value, limit float64
 	unit         spend.Unit
 	below        bool

@@ -106,7 +106,8 @@ func (c *BudgetConfig) judge(ctx context.Context, v *view, r *rule) (verdict, er
 	}
 	g := v.grouped(r, s)
 	sums, some := g.sums(t)
-	b := budgetJudge{c: c, v: v, r: r, period: period, window: t.window, marks: v.marksOf(r.Name, period), holes: holes}
+	marks, past := v.marksOf(r.Name, period)
+	b := budgetJudge{c: c, v: v, r: r, period: period, window: t.window, marks: marks, holes: holes}
 	if holes {
 		b.out = nothing(storage.BudgetWaiting + ": hours of " + c.Period.shown(period, c.zone()) + " were not read yet")
 	} else {
@@ -114,6 +115,7 @@ func (c *BudgetConfig) judge(ctx context.Context, v *view, r *rule) (verdict, er
 		b.out.well = b.well
 		b.muted = map[string]bool{}
 	}
+	b.out.dropped = past
 	byDay := make([][]figures, len(days))
 	for i := range days {
 		byDay[i], _ = g.sums(days[i].total)
@@ -374,13 +376,17 @@ func exhausted(days []CostDay, period spend.Window, limit spend.Money) time.Time
 	return period.Start
 }
 
-// marksOf are the rule's marks of a period, by subject.
-func (v *view) marksOf(rule string, period spend.Window) map[string][]storage.BudgetMark {
-	out := map[string][]storage.BudgetMark{}
+// marksOf are the rule's marks of a period, by subject, and those of periods that are past.
+func (v *view) marksOf(rule string, period spend.Window) (marks map[string][]storage.BudgetMark, past []storage.BudgetMark) {
+	marks = map[string][]storage.BudgetMark{}
 	for _, m := range v.crossed {
-		if m.Rule == rule && m.Period.Equal(period.Start) {
-			out[m.Subject] = append(out[m.Subject], m)
+		switch {
+		case m.Rule != rule:
+		case m.Period.Equal(period.Start):
+			marks[m.Subject] = append(marks[m.Subject], m)
+		default:
+			past = append(past, m)
 		}
 	}
-	return out
+	return marks, past
 }
