@@ -28,8 +28,8 @@ type Options struct {
 	// Backfill is how much history is wanted before live collection began: until it is there, nothing
 	// is new.
 	Backfill time.Duration
-	// Interval is how long after a run of the job the next one is due; nil: at once. A job is stale only
-	// when it is late by more than that.
+	// Interval is how long after a run of the job the next one is due, 0 for jobs without a schedule,
+	// which are never stale; nil: all are due at once. A job is stale when it is late by more than that.
 	Interval func(job string) time.Duration
 
 	// Team is the team that a workspace and a key are of, by ids. The organization is an id too.

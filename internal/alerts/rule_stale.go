@@ -8,6 +8,7 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 // StaleConfig fires when a report's newest data, or a job's last success, is older than it should
@@ -51,7 +52,13 @@ func (c *StaleConfig) judge(_ context.Context, v *view, _ *rule) (verdict, error
 			out.findings = append(out.findings, f)
 		}
 	}
+	billed := slices.ContainsFunc(v.marks, func(m storage.Watermark) bool {
+		return m.Report == spend.ReportAnalyticsCost && m.RefusedAt.IsZero() && !m.DataAt.IsZero()
+	})
 	for _, m := range v.marks {
+		if m.Report == spend.ReportCost && billed { // it is read now and then, to compare
+			continue
+		}
 		if slices.Contains(liveReports, m.Report) && m.RefusedAt.IsZero() {
 			add("report", string(m.Report), "Newest data of the report "+string(m.Report), m.DataAt, 0)
 		}
@@ -71,7 +78,9 @@ func (c *StaleConfig) judge(_ context.Context, v *view, _ *rule) (verdict, error
 	for job, last := range success {
 		var grace time.Duration
 		if v.options.Interval != nil {
-			grace = v.options.Interval(job)
+			if grace = v.options.Interval(job); grace == 0 { // it runs when there is something to do
+				continue
+			}
 		}
 		add("job", job, "Last success of the job "+job, last, grace)
 	}

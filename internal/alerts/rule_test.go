@@ -313,7 +313,10 @@ func TestStale(t *testing.T) {
 		if job == "prune" {
 			return 24 * time.Hour
 		}
-		return 0
+		if job == "backfill" {
+			return 0
+		}
+		return time.Second
 	}
 	k.rules("rules: [{name: stale, notify: [chat], stale: {after: 2h}}]")
 	run := func(job, when, outcome string) {
@@ -321,6 +324,7 @@ func TestStale(t *testing.T) {
 	}
 	run("usage", "03-10 10:00", "ok")
 	run("prune", "03-10 03:00", "ok")
+	run("backfill", "03-10 01:00", "ok")
 	run("cost", "03-10 10:00", "failed")
 	k.data("03-10 00:00", "03-10 11:00")
 	require.Equal(t, []string{"firing stale job=cost"}, k.at("03-10 11:01"), "never, since the organization was first seen")
