@@ -375,7 +375,7 @@ func (r *round) step(rule *rule, verdict verdict, subject string, findings map[s
 		t.to = told
 	}
 	r.keep(key, known, storage.AlertRecord{Alert: after, Told: told}, record, event, t.to)
-	if event != "" && len(t.to) > 0 {
+	if event != "" { // also where nobody is told: the pages show it
 		r.told = append(r.told, t)
 	}
 }

@@ -308,14 +308,14 @@ func (b *budgetJudge) finding(m storage.BudgetMark, key string, labels map[strin
 	if m.Kind == storage.MarkForecast {
 		labels["threshold"] = "forecast " + labels["threshold"]
 		out.value = status.Forecast.USD()
-		out.summary = fmt.Sprintf("Budget %s, %s: %s expected by the end of %s, %s of %s", b.r.Name, who, usd(status.Forecast), name,
+		out.summary = fmt.Sprintf("%s, %s: %s expected by the end of %s, %s of %s", b.r.Name, who, usd(status.Forecast), name,
 			percent(float64(status.Forecast)/float64(c.AmountUSD)), usd(c.AmountUSD))
 		if float64(status.Forecast)*100 < float64(c.AmountUSD)*m.Threshold {
 			out.summary += fmt.Sprintf(" (crossed %s %% at %s)", labels["threshold"][len("forecast "):], stamp(m.CrossedAt))
 		}
 		out.description = spentPart + "."
 	} else {
-		out.summary = fmt.Sprintf("Budget %s, %s: %s", b.r.Name, who, spentPart)
+		out.summary = fmt.Sprintf("%s, %s: %s", b.r.Name, who, spentPart)
 		if status.Forecasted {
 			out.description = fmt.Sprintf("Expected by the end: %s.", usd(status.Forecast))
 		}
@@ -352,9 +352,9 @@ func (b *budgetJudge) well(subject string) (finding, bool) {
 	who := b.v.who(b.r, labels)
 	state := fmt.Sprintf("%s of %s spent so far", format(spend.UnitUSD, spent.USD()), format(spend.UnitUSD, b.c.AmountUSD.USD()))
 	if current {
-		f.summary = fmt.Sprintf("Budget %s, %s: changed, %s", b.r.Name, who, state)
+		f.summary = fmt.Sprintf("%s, %s: changed, %s", b.r.Name, who, state)
 	} else {
-		f.summary = fmt.Sprintf("Budget %s, %s: a new %s began, %s: %s", b.r.Name, who, b.c.Period, b.c.Period.shown(b.period, b.c.zone()), state)
+		f.summary = fmt.Sprintf("%s, %s: a new %s began, %s: %s", b.r.Name, who, b.c.Period, b.c.Period.shown(b.period, b.c.zone()), state)
 	}
 	return f, true
 }

@@ -40,7 +40,7 @@ func TestBudgetEachThresholdOnce(t *testing.T) {
 	require.Equal(t, "50", a.Labels["threshold"])
 	require.InDelta(t, 51, a.Value, 1e-9)
 	require.InDelta(t, 50, a.Limit, 1e-9)
-	require.Contains(t, a.Summary, "Budget month, acme: $51.00 of $100.00 spent in March 2026 (51 %). It runs out on ")
+	require.Contains(t, a.Summary, "month, acme: $51.00 of $100.00 spent in March 2026 (51 %). It runs out on ")
 	require.Empty(t, k.at("03-03 11:02"))
 
 	k.data("03-03 11:00", "03-05 11:00")
@@ -79,7 +79,7 @@ func TestBudgetEachThresholdOnce(t *testing.T) {
 	require.Equal(t, spend.Window{Start: at("04-01 00:00"), End: at("05-01 00:00")}, bs[0].Period)
 	h, err = k.store.AlertHistory(t.Context(), testOrg, spend.Window{Start: at("04-01 00:00"), End: at("04-02 00:00")}, 10)
 	require.NoError(t, err)
-	require.Equal(t, "Budget month, acme: a new month began, April 2026: $0.00 of $100.00 spent so far", h[0].Alert.Summary)
+	require.Equal(t, "month, acme: a new month began, April 2026: $0.00 of $100.00 spent so far", h[0].Alert.Summary)
 }
 
 func TestBudgetFirstLookSendsTheHighestOnly(t *testing.T) {
@@ -153,7 +153,7 @@ rules:
 	a := k.alert()
 	require.Equal(t, "forecast 100", a.Labels["threshold"])
 	require.Equal(t, "search", a.Labels["workspace"])
-	require.Equal(t, "Budget month, workspace search: $186.00 expected by the end of March 2026, 186 % of $100.00. It runs out on Tuesday, 17 March", a.Summary)
+	require.Equal(t, "month, workspace search: $186.00 expected by the end of March 2026, 186 % of $100.00. It runs out on Tuesday, 17 March", a.Summary)
 	require.Equal(t, "$60.00 of $100.00 spent in March 2026 (60 %).", a.Description)
 	// What is spent mutes what was expected.
 	k.spent("03-11 10:00", 50)

@@ -402,3 +402,16 @@ rules:
 		require.ElementsMatch(t, lines(live, r.Name), lines(b.Changes, r.Name), r.Name)
 	}
 }
+
+// TestContributorsWithoutNotifier: the pages show them too.
+func TestContributorsWithoutNotifier(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-10 00:00", "rules: [{name: spike, threshold: {metric: cost_usd, window: 1h, above: 50}}]")
+	k.used("03-10 10:00", use{"wrkspc_a", "apikey_a", "", 60, 100, 0}, use{"wrkspc_b", "apikey_c", "", 20, 100, 0})
+	k.data("03-10 00:00", "03-10 11:00")
+	require.Empty(t, k.at("03-10 11:01"))
+	want := []spend.Contributor{{Name: "search-prod", Value: 60, Share: 0.75}, {Name: "support", Value: 20, Share: 0.25}}
+	require.Equal(t, want, k.alert().Contributors)
+	require.Empty(t, k.at("03-10 11:02"))
+	require.Equal(t, want, k.alert().Contributors, "they stay while it fires")
+}
