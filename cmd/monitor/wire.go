@@ -43,11 +43,15 @@ func newCollector(
 	owning func(ctx context.Context, organization string, owns bool),
 	after func(ctx context.Context, owner storage.Owner, organization string, now time.Time),
 ) (*collector.Collector, error) {
+	evaluate := config.Schedule.Evaluate
+	if len(config.Rules) == 0 { // what rules left behind is closed after the next collection
+		evaluate = ""
+	}
 	return collector.New(collector.Options{
 		Name: org.Name, Client: client, Store: store, Prices: prices, Log: a.log, Owning: owning, After: after,
 		Config: collector.Config{
 			Usage: config.Schedule.Usage, Cost: config.Schedule.Cost,
-			Inventory: config.Schedule.Inventory, Prune: config.Schedule.Prune, Evaluate: config.Schedule.Evaluate,
+			Inventory: config.Schedule.Inventory, Prune: config.Schedule.Prune, Evaluate: evaluate,
 			Retention: collector.Retention{
 				Minute: config.Retention.Minute.Duration(), Hour: config.Retention.Hour.Duration(),
 			},
