@@ -33,6 +33,10 @@ type Config struct {
 	Schedule ScheduleConfig `yaml:"schedule"`
 	// How long facts are kept; 0 is for ever.
 	Retention RetentionConfig `yaml:"retention"`
+	// What is to be told to whom.
+	Rules []alerts.RuleConfig `yaml:"rules"`
+	// A dead man's switch: asked for after each evaluation in which no rule failed.
+	Heartbeat HeartbeatConfig `yaml:"heartbeat"`
 	// How much history is fetched on first start.
 	Backfill config.Duration `yaml:"backfill"`
 	// What /metrics shows.
@@ -97,8 +101,16 @@ type ScheduleConfig struct {
 	Cost string `yaml:"cost"`
 	// Workspaces, keys, members, limits.
 	Inventory string `yaml:"inventory"`
+	// The rules; they are also evaluated after each collection.
+	Evaluate string `yaml:"evaluate"`
 	// Removal of what retention does not keep.
 	Prune string `yaml:"prune"`
+}
+
+// HeartbeatConfig is a service that tells somebody when it is not asked for any more.
+type HeartbeatConfig struct {
+	// The URL to ask for, a secret: ${NAME}, file:/path, exec:command args, or the URL itself; default: none.
+	URL config.Secret `yaml:"url"`
 }
 
 // RetentionConfig says how long facts are kept.
@@ -149,7 +161,7 @@ func defaultConfig(getenv func(string) string) *Config {
 	return &Config{
 		Organizations: []OrganizationConfig{org},
 		Storage:       StorageConfig{SQLite: &SQLiteConfig{Path: filepath.Join(stateDir(getenv), "monitor.db")}},
-		Schedule:      ScheduleConfig{Usage: "* * * * *", Cost: "*/5 * * * *", Inventory: "*/10 * * * *", Prune: "17 3 * * *"},
+		Schedule:      ScheduleConfig{Usage: "* * * * *", Cost: "*/5 * * * *", Inventory: "*/10 * * * *", Evaluate: "* * * * *", Prune: "17 3 * * *"},
 		Retention:     RetentionConfig{Minute: 14 * day, Hour: 400 * day},
 		Backfill:      90 * day,
 		Metrics:       MetricsConfig{MaxSeries: 20_000, APIKeys: true, ClaudeCodeActors: string(metrics.ActorsOff)},
@@ -239,6 +251,8 @@ func (c *Config) validate(f *config.File) {
 	}
 	c.Web.validate(f)
 	c.Teams.Check(f.Problem)
+	alerts.CheckRules(c.Rules, c.notifierNames(), func(path, format string, args ...any) { f.Problem("rules"+path, format, args...) })
+	c.Heartbeat.validate(f)
 	c.Prices.Check(func(path, format string, args ...any) { f.Problem("prices."+path, format, args...) })
 	alerts.ValidateNotifiers(f, "notifiers", c.Notifiers)
 	alerts.ValidateDigests(f, "digests", c.Digests, c.Notifiers, checkSchedule)
@@ -281,7 +295,7 @@ func (s *StorageConfig) validate(f *config.File) {
 
 func (s *ScheduleConfig) validate(f *config.File) {
 	for _, x := range []struct{ key, text string }{
-		{"usage", s.Usage}, {"cost", s.Cost}, {"inventory", s.Inventory}, {"prune", s.Prune},
+		{"usage", s.Usage}, {"cost", s.Cost}, {"inventory", s.Inventory}, {"evaluate", s.Evaluate}, {"prune", s.Prune},
 	} {
 		if err := checkSchedule(x.text); err != nil {
 			f.Problem("schedule."+x.key, "%s", err)
@@ -298,6 +312,23 @@ func checkSchedule(text string) error {
 		return errors.New(strings.TrimPrefix(err.Error(), "schedule "))
 	}
 	return nil
+}
+
+func (h *HeartbeatConfig) validate(f *config.File) {
+	if text, ok := h.URL.Peek(); ok {
+		if u, err := url.Parse(text); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
+			f.Problem("heartbeat.url", "must be a URL that starts with http:// or https://")
+		}
+	}
+}
+
+// notifierNames are the names that rules may notify.
+func (c *Config) notifierNames() []string {
+	var names []string
+	for _, n := range c.Notifiers {
+		names = append(names, n.Name)
+	}
+	return names
 }
 
 func (r *RetentionConfig) validate(f *config.File, backfill config.Duration) {

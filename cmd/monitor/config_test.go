@@ -39,6 +39,7 @@ func TestConfigExample(t *testing.T) {
 	want.Prices, want.Teams = pricing.Overrides{}, team.Teams{}
 	want.Prices = pricing.Overrides{}
 	want.Notifiers, want.Digests = []alerts.NotifierConfig{}, []alerts.DigestConfig{}
+	want.Rules = []alerts.RuleConfig{}
 	want.file = examplePath
 	require.Equal(t, want, c, "the example shows the defaults")
 }
@@ -49,7 +50,7 @@ func TestConfigExampleIsComplete(t *testing.T) {
 	text, err := os.ReadFile(examplePath)
 	require.NoError(t, err)
 	all := strings.NewReplacer("\n  # ", "\n  ", "\n  #   ", "\n    ", "prices: {}", "prices:", "\n#  ", "\n  ",
-		"teams: []", "teams:", "notifiers: []", "notifiers:", "digests: []", "digests:").Replace(string(text))
+		"teams: []", "teams:", "notifiers: []", "notifiers:", "digests: []", "digests:", "rules: []", "rules:").Replace(string(text))
 	var c Config
 	f := config.Load("all.yaml", []byte(all), environment{}.get, &c)
 	require.NoError(t, f.Err())
@@ -59,6 +60,8 @@ func TestConfigExampleIsComplete(t *testing.T) {
 	alerts.ValidateNotifiers(f, "notifiers", c.Notifiers)
 	alerts.ValidateDigests(f, "digests", c.Digests, c.Notifiers, checkSchedule)
 	require.NoError(t, f.Err(), "the example's notifiers and digests")
+	alerts.CheckRules(c.Rules, c.notifierNames(), func(path, format string, args ...any) { f.Problem("rules"+path, format, args...) })
+	require.NoError(t, f.Err(), "the example's rules")
 	_, err = pricing.Load(c.Prices)
 	require.NoError(t, err, "the example's prices")
 	c.Teams.Check(f.Problem)
@@ -67,7 +70,7 @@ func TestConfigExampleIsComplete(t *testing.T) {
 
 // shows reports whether the file has the path: of a list of blocks each kind is in an element of its own.
 func shows(f *config.File, path string) bool {
-	for i := range 10 {
+	for i := range 20 {
 		if f.Has(strings.Replace(path, "[0]", fmt.Sprintf("[%d]", i), 1)) {
 			return true
 		}
@@ -90,6 +93,9 @@ func configPaths(typ reflect.Type, path string) []string {
 	case reflect.Map:
 		if strings.HasSuffix(path, ".headers") {
 			return configPaths(typ.Elem(), path+".Authorization")
+		}
+		if typ.Elem().Kind() == reflect.String { // names of the user's own
+			return []string{path}
 		}
 		return configPaths(typ.Elem(), path+".claude-next-1")
 	case reflect.Struct:
@@ -138,7 +144,7 @@ prices: {claude-next*: {input: 0.1, output: 1, cache_read: 0, cache_write_5m: 1,
 	url, err := c.Storage.Postgres.URL.Value(t.Context(), false)
 	require.NoError(t, err)
 	require.Equal(t, "postgres://db/x", url)
-	require.Equal(t, ScheduleConfig{"@every 2m", "*/5 * * * *", "*/10 * * * *", "17 3 * * *"}, c.Schedule)
+	require.Equal(t, ScheduleConfig{"@every 2m", "*/5 * * * *", "*/10 * * * *", "* * * * *", "17 3 * * *"}, c.Schedule)
 	require.Equal(t, 14*24*time.Hour, c.Retention.Minute.Duration())
 	require.Zero(t, c.Retention.Hour)
 	require.Zero(t, c.Backfill)

@@ -8,10 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"golang.org/x/time/rate"
 
+	"github.com/anthropic-monitor/monitor/internal/alerts"
+	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/sim"
+	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
@@ -38,6 +42,7 @@ func (c demoCmd) Run(a *app) error {
 	})
 	config.Teams = demoTeams
 	config.Storage.SQLite = &SQLiteConfig{Path: filepath.Join(dir, "monitor.db")}
+	config.Rules = demoRules()
 	listener, err := c.listen(a, config.Web.Listen)
 	if err != nil {
 		return err
@@ -46,6 +51,7 @@ func (c demoCmd) Run(a *app) error {
 	fmt.Fprintf(a.stdout, `A simulated organization, live. Nothing leaves this machine; Ctrl-C ends it.
 
   Page      http://%[1]s/
+  Alerts    http://%[1]s/alerts
   Metrics   http://%[1]s/metrics
   API       http://%[1]s/api/v1/costs?by=workspace,model&step=day
   Teams     http://%[1]s/api/v1/costs?by=team
@@ -63,6 +69,37 @@ var demoTeams = team.Teams{
 	{Name: "data", APIKeys: []string{"nightly-etl", "billing-export"}},
 	{Name: "research", Workspaces: []string{"research"}},
 	{Name: "engineering", Workspaces: []string{"Claude Code", "hackathon"}},
+}
+
+// demoRules are rules of each kind that a look at the simulated organization is worth.
+func demoRules() []alerts.RuleConfig {
+	runaway, cache := 100.0, 0.3
+	hour := config.Duration(time.Hour)
+	rules := []alerts.RuleConfig{
+		{
+			Name: "runaway key", Severity: spend.Critical, By: config.OneOrMany[spend.Dimension]{spend.ByWorkspace, spend.ByAPIKey},
+			Threshold: &alerts.ThresholdConfig{Metric: alerts.CostUSD, Window: hour, Above: &runaway},
+		},
+		{
+			Name: "monthly budget", Severity: spend.Warning,
+			Budget: &alerts.BudgetConfig{AmountUSD: 4_000 * spend.Dollar, Period: alerts.Monthly, Actual: []float64{50, 80, 100}, Forecast: []float64{100}},
+		},
+		{
+			Name: "daily budget", Severity: spend.Warning, By: config.OneOrMany[spend.Dimension]{spend.ByWorkspace},
+			Budget: &alerts.BudgetConfig{AmountUSD: 140 * spend.Dollar, Period: alerts.Daily, Actual: []float64{80, 100}, Forecast: []float64{100}},
+		},
+		{
+			Name: "unusual hour", Severity: spend.Warning, By: config.OneOrMany[spend.Dimension]{spend.ByWorkspace},
+			Anomaly: &alerts.AnomalyConfig{Metric: alerts.CostUSD, Window: hour, MinIncrease: 20, MinRatio: 3, History: 28 * day},
+		},
+		{
+			Name: "cache collapse", Severity: spend.Warning, By: config.OneOrMany[spend.Dimension]{spend.ByWorkspace},
+			Threshold: &alerts.ThresholdConfig{Metric: alerts.CacheHitRatio, Window: hour, Below: &cache, AtLeast: 1_000_000},
+		},
+		{Name: "model nobody ordered", Severity: spend.Info, New: &alerts.NewConfig{What: []alerts.NewThing{alerts.NewModel}}},
+		{Name: "stale data", Severity: spend.Critical, Stale: &alerts.StaleConfig{After: 2 * hour}},
+	}
+	return rules
 }
 
 func (c demoCmd) listen(a *app, standard string) (net.Listener, error) {

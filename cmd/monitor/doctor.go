@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/adminapi"
+	"github.com/anthropic-monitor/monitor/internal/alerts"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 // skewLimit is how far this machine's clock may be off before the newest data looks missing.
@@ -81,6 +83,29 @@ func (d *doctor) database(config *Config) {
 	d.say(true, "database", where+", reachable, migrations applied")
 	d.patterns(config, store)
 	d.calibration(store)
+	d.rules(config, store)
+}
+
+// rules says which filters of rules match nothing of what was collected.
+func (d *doctor) rules(config *Config, store storage.Store) {
+	orgs, err := store.Organizations(d.ctx)
+	if err != nil {
+		d.say(false, "rules", err.Error())
+		return
+	}
+	for _, o := range orgs {
+		texts, err := alerts.Unmatched(d.ctx, store, o.Organization, config.Rules)
+		if err != nil {
+			d.say(false, "rules", err.Error())
+			return
+		}
+		for _, text := range texts {
+			d.note("rules", text)
+		}
+	}
+	if len(config.Rules) > 0 {
+		d.say(true, "rules", fmt.Sprintf("%d configured", len(config.Rules)))
+	}
 }
 
 // organization tries the key and what it reaches.

@@ -39,7 +39,7 @@ var allowed = map[string]string{
 
 	"internal/export": "metrics report storage spend team",
 
-	"cmd/monitor": "adminapi alerts collector config export metrics pricing report sim spend storage storage/postgres storage/sqlite team web",
+	"cmd/monitor": "adminapi alerts collector config export forecast metrics pricing report sim spend storage storage/postgres storage/sqlite team web",
 
 	// Only tests import these.
 	"internal/golden":              "",

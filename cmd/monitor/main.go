@@ -65,14 +65,15 @@ type cli struct {
 	LogLevel  string   `enum:"debug,info,warn,error" default:"info" help:"Least level to log: ${enum}."`
 	LogFormat string   `enum:"text,json" default:"text" help:"Log format: ${enum}."`
 
-	Run      runCmd      `cmd:"" help:"Run the daemon: collect, store, serve."`
-	Once     onceCmd     `cmd:"" help:"Run every job once and print a line for each."`
+	Run      runCmd      `cmd:"" help:"Run the daemon: collect, store, evaluate, notify, serve."`
+	Once     onceCmd     `cmd:"" help:"Run every job and evaluate the rules once, and print a line for each."`
 	Demo     demoCmd     `cmd:"" help:"Show the product on a simulated organization: no key, no file, no network."`
 	Backfill backfillCmd `cmd:"" help:"Fetch history; can be stopped and run again."`
 	Check    checkCmd    `cmd:"" help:"Read the configuration and print every problem."`
 	Doctor   doctorCmd   `cmd:"" help:"Try key, reports, clock, database and notifiers for real."`
 	Report   reportCmd   `cmd:"" help:"Print cost or usage."`
 	Export   exportCmd   `cmd:"" help:"Write stored history for Prometheus, a spreadsheet or a FOCUS tool."`
+	Alerts   alertsCmd   `cmd:"" help:"List alerts and their history, silence them, test a notifier, backtest a rule."`
 	Sim      simCmd      `cmd:"" help:"Serve a simulated Admin API."`
 	Version  versionCmd  `cmd:"" help:"Print version, commit and Go version."`
 }

@@ -1,37 +1,49 @@
 package main
 
 import (
+	"cmp"
+	"context"
 	"crypto/rand"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/alerts"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 )
 
-// newNotifiers makes the configured notifiers, in their order. Organizations are called by name; it
+// notifierTimeout bounds a check and a test message.
+const notifierTimeout = 30 * time.Second
+
+// newNotifiers makes the configured notifiers, by name. Organizations are called by what name says; it
 // may be nil.
-func newNotifiers(a *app, config *Config, name func(organization string) string) ([]alerts.Notifier, error) {
+func newNotifiers(a *app, config *Config, name func(organization string) string) (map[string]alerts.Notifier, error) {
 	release, _, _ := buildInfo()
-	notifiers := make([]alerts.Notifier, 0, len(config.Notifiers))
+	notifiers := map[string]alerts.Notifier{}
 	for _, c := range config.Notifiers {
-		n, err := alerts.New(c, alerts.Options{
+		n, err := alerts.NewNotifier(c, alerts.NotifierOptions{
 			UserAgent: "anthropic-monitor/" + release + " (https://github.com/anthropic-monitor/monitor)",
 			Log:       a.log, ExternalURL: config.pagesURL(), Name: name,
 		})
 		if err != nil {
 			return nil, err
 		}
-		notifiers = append(notifiers, n)
+		notifiers[c.Name] = n
 	}
 	return notifiers, nil
+}
+
+// testNotification is a message of the notifier that is marked as a test.
+func testNotification(config *Config, notifier string, now time.Time) spend.Notification {
+	organization := spend.Organization{ID: "test", Name: cmp.Or(config.Organizations[0].Name, "test")}
+	return alerts.TestNotification("test-"+rand.Text(), notifier, organization, now)
 }
 
 // pagesURL is where people reach the pages: as configured, else the address where that is one; empty
 // where it is not known.
 func (c *Config) pagesURL() string {
 	if c.Web.ExternalURL != "" {
-		return c.Web.ExternalURL
+		return strings.TrimSuffix(c.Web.ExternalURL, "/")
 	}
 	host, _, err := net.SplitHostPort(c.Web.Listen)
 	if ip := net.ParseIP(host); err != nil || host == "" || ip != nil && ip.IsUnspecified() {
@@ -51,21 +63,20 @@ func (d *doctor) notifiers(config *Config, send bool) {
 		d.say(false, "notifiers", err.Error())
 		return
 	}
-	for i, n := range notifiers {
-		name := config.Notifiers[i].Name
-		if err := n.Check(d.ctx); err != nil {
-			d.say(false, "notifier "+name, err.Error())
-			continue
-		}
-		if !send {
-			d.say(true, "notifier "+name, config.Notifiers[i].Kind()+", reachable (--send sends a test message)")
-			continue
-		}
-		organization := spend.Organization{ID: "test", Name: config.Organizations[0].Name}
-		if organization.Name == "" {
-			organization.Name = "test"
-		}
-		_, err := n.Notify(d.ctx, alerts.TestNotification("test-"+rand.Text(), name, organization, time.Now()))
-		d.result("notifier "+name, config.Notifiers[i].Kind()+", test message sent", err)
+	for _, c := range config.Notifiers {
+		d.notifier(c, notifiers[c.Name], config, send)
+	}
+}
+
+func (d *doctor) notifier(c alerts.NotifierConfig, n alerts.Notifier, config *Config, send bool) {
+	ctx, cancel := context.WithTimeout(d.ctx, notifierTimeout)
+	defer cancel()
+	err := n.Check(ctx)
+	switch {
+	case err != nil || !send:
+		d.result("notifier "+c.Name, c.Kind()+", reachable (--send sends a test message)", err)
+	default:
+		_, err = n.Notify(ctx, testNotification(config, c.Name, time.Now()))
+		d.result("notifier "+c.Name, c.Kind()+", test message sent", err)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/collector"
 	"github.com/anthropic-monitor/monitor/internal/pricing"
+	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
@@ -29,13 +31,21 @@ func (onceCmd) Run(a *app) error {
 	if err != nil {
 		return usageError{err}
 	}
+	engine, err := newEngine(a, config, store)
+	if err != nil {
+		return usageError{err}
+	}
+	var judging error
+	judge := func(ctx context.Context, owner storage.Owner, organization string, now time.Time) {
+		judging = errors.Join(judging, engine.Evaluate(ctx, owner, organization, now))
+	}
 	var runs []storage.Run
 	for _, org := range config.Organizations {
 		client, err := newClient(a, org)
 		if err != nil {
 			return usageError{err}
 		}
-		c, err := newCollector(a, config, org, client, store, prices, nil, nil)
+		c, err := newCollector(a, config, org, client, store, prices, nil, judge)
 		if err != nil {
 			return usageError{err}
 		}
@@ -45,7 +55,65 @@ func (onceCmd) Run(a *app) error {
 		}
 		runs = append(runs, rs...)
 	}
-	return printRuns(a, store, runs)
+	err = printRuns(a, store, runs)
+	if len(config.Rules) > 0 {
+		err = errors.Join(err, printJudged(a, store))
+	}
+	return errors.Join(err, judging)
+}
+
+// printJudged prints what the rules found, a line for each alert and each rule that failed. Its
+// error says that one did.
+func printJudged(a *app, store storage.Store) error {
+	orgs, err := store.Organizations(a.ctx)
+	if err != nil {
+		return err
+	}
+	failures := 0
+	for _, o := range orgs {
+		as, err := store.Alerts(a.ctx, o.ID)
+		if err != nil {
+			return err
+		}
+		rules, err := store.RuleStates(a.ctx, o.ID)
+		if err != nil {
+			return err
+		}
+		out, err := store.Outbox(a.ctx, o.ID)
+		if err != nil {
+			return err
+		}
+		waiting, active := 0, 0
+		for _, x := range out {
+			if x.State == storage.Waiting {
+				waiting++
+			}
+		}
+		for _, x := range as {
+			if x.State != spend.Resolved {
+				active++
+			}
+		}
+		fmt.Fprintf(a.stdout, "\n%s: %d rules, %d alerts, %d notifications not delivered yet\n", o.Name, len(rules), active, waiting)
+		for _, r := range rules {
+			switch {
+			case r.Problem != "":
+				failures++
+				fmt.Fprintf(a.stdout, "rule %s cannot be judged: %s\n", r.Rule, r.Problem)
+			case r.Note != "":
+				fmt.Fprintf(a.stdout, "rule %s is quiet: %s\n", r.Rule, r.Note)
+			}
+		}
+		for _, x := range as {
+			if x.State != spend.Resolved {
+				fmt.Fprintf(a.stdout, "%s %s: %s\n", x.State, x.Severity, x.Summary)
+			}
+		}
+	}
+	if failures > 0 {
+		return fmt.Errorf("%d rules cannot be judged, see above", failures)
+	}
+	return nil
 }
 
 // collectOnce runs every job of an organization once, or has the daemon do it that works it.

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -32,7 +33,10 @@ func TestConfigSchema(t *testing.T) {
 
 func schemaReflector(t *testing.T) *jsonschema.Reflector {
 	t.Helper()
-	comments := fieldComments(t, "config.go", "../../internal/pricing/table.go", "../../internal/team/team.go", "../../internal/alerts/notifier_config.go")
+	files := []string{"config.go", "../../internal/pricing/table.go", "../../internal/team/team.go", "../../internal/alerts/notifier_config.go"}
+	rules, err := filepath.Glob("../../internal/alerts/rule*.go")
+	require.NoError(t, err)
+	comments := fieldComments(t, append(files, rules...)...)
 	r := &jsonschema.Reflector{
 		FieldNameTag:               "yaml",
 		Anonymous:                  true,
@@ -57,7 +61,7 @@ func schemaReflector(t *testing.T) *jsonschema.Reflector {
 			return anyOf(&jsonschema.Schema{Type: "string"}, &jsonschema.Schema{Type: "array", Items: &jsonschema.Schema{Type: "string"}})
 		case reflect.TypeFor[spend.Money](), reflect.TypeFor[pricing.Factor]():
 			return &jsonschema.Schema{Type: "number"}
-		case reflect.TypeFor[config.OneOrMany[pricing.Entry]]():
+		case reflect.TypeFor[config.OneOrMany[pricing.Entry]](), reflect.TypeFor[config.OneOrMany[string]](), reflect.TypeFor[config.OneOrMany[spend.Dimension]]():
 			one := r.ReflectFromType(typ.Elem())
 			one.Version = ""
 			return anyOf(one, &jsonschema.Schema{Type: "array", Items: one})

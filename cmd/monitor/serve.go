@@ -21,6 +21,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/anthropic-monitor/monitor/internal/alerts"
 	"github.com/anthropic-monitor/monitor/internal/collector"
 	"github.com/anthropic-monitor/monitor/internal/metrics"
 	"github.com/anthropic-monitor/monitor/internal/pricing"
@@ -181,6 +182,7 @@ type generation struct {
 
 	handler    http.Handler
 	collectors []*collector.Collector
+	engine     *alerts.Engine
 	snapshot   *metrics.Metrics
 	log        *slog.Logger
 
@@ -222,12 +224,16 @@ func (g *generation) build(a *app) error {
 		g.reloaded,
 		g.snapshot,
 	)
+	if g.engine, err = newEngine(a, g.config, g.store); err != nil {
+		return usageError{err}
+	}
+	registry.MustRegister(g.engine.Metrics()...)
 	for _, org := range g.config.Organizations {
 		client, err := newClient(a, org)
 		if err != nil {
 			return usageError{err}
 		}
-		c, err := newCollector(a, g.config, org, client, g.store, prices, g.owning, g.refresh)
+		c, err := newCollector(a, g.config, org, client, g.store, prices, g.owning, g.after)
 		if err != nil {
 			return usageError{err}
 		}
@@ -268,7 +274,15 @@ func (g *generation) owning(ctx context.Context, organization string, owns bool)
 	}
 }
 
-// refresh brings the metrics of stored data up to date, after each tick.
+// after judges the rules and brings the metrics up to date, after each tick.
+func (g *generation) after(ctx context.Context, owner storage.Owner, organization string, now time.Time) {
+	if err := g.engine.Evaluate(ctx, owner, organization, now); err != nil && ctx.Err() == nil {
+		g.log.Error("rules not evaluated", "organization_id", organization, "err", err)
+	}
+	g.refresh(ctx, organization, now)
+}
+
+// refresh brings the metrics of stored data up to date.
 func (g *generation) refresh(ctx context.Context, _ string, now time.Time) {
 	g.mu.Lock()
 	owns := maps.Clone(g.owns)

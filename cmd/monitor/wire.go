@@ -39,13 +39,17 @@ func newClient(a *app, org OrganizationConfig) (*adminapi.Client, error) {
 func newCollector(
 	a *app, config *Config, org OrganizationConfig, client *adminapi.Client, store storage.Store, prices *pricing.Table,
 	owning func(ctx context.Context, organization string, owns bool),
-	after func(ctx context.Context, organization string, now time.Time),
+	after func(ctx context.Context, owner storage.Owner, organization string, now time.Time),
 ) (*collector.Collector, error) {
+	evaluate := config.Schedule.Evaluate
+	if len(config.Rules) == 0 { // what rules left behind is closed after the next collection
+		evaluate = ""
+	}
 	return collector.New(collector.Options{
 		Name: org.Name, Client: client, Store: store, Prices: prices, Teams: config.Teams, Log: a.log, Owning: owning, After: after,
 		Config: collector.Config{
 			Usage: config.Schedule.Usage, Cost: config.Schedule.Cost,
-			Inventory: config.Schedule.Inventory, Prune: config.Schedule.Prune,
+			Inventory: config.Schedule.Inventory, Prune: config.Schedule.Prune, Evaluate: evaluate,
 			Retention: collector.Retention{
 				Minute: config.Retention.Minute.Duration(), Hour: config.Retention.Hour.Duration(), Day: config.Retention.Day.Duration(),
 			},
@@ -54,6 +58,31 @@ func newCollector(
 			Reports:   org.Reports,
 		},
 	})
+}
+
+// interval is how long after a run of the job the next one is due, at most.
+func (s *ScheduleConfig) interval(job string) time.Duration {
+	text, ok := map[string]string{
+		"usage": s.Usage, "cost": s.Cost, "inventory": s.Inventory, "claude_code": s.Inventory, "prune": s.Prune,
+	}[job]
+	if !ok {
+		return 0
+	}
+	schedule, err := collector.ParseSchedule(text)
+	if err != nil {
+		return 0 // the configuration was checked
+	}
+	var longest time.Duration
+	at := time.Date(2026, time.January, 1, 0, 0, 0, 0, time.UTC) // some week of the year: months are as long as they are
+	for range 100 {
+		next := schedule.Next(at)
+		if next.IsZero() {
+			break
+		}
+		longest = max(longest, next.Sub(at))
+		at = next
+	}
+	return longest
 }
 
 // webConfig is what matters to us of the Prometheus web configuration file.

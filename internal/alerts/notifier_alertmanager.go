@@ -25,11 +25,11 @@ type Repeater interface{ Repeats() time.Duration }
 type alertmanagerNotifier struct {
 	config    AlertmanagerConfig
 	templates overrides
-	options   Options
+	options   NotifierOptions
 	client    *http.Client
 }
 
-func newAlertmanager(c AlertmanagerConfig, templates overrides, o Options) (*alertmanagerNotifier, error) {
+func newAlertmanager(c AlertmanagerConfig, templates overrides, o NotifierOptions) (*alertmanagerNotifier, error) {
 	transport, err := newTransport(c.TLS, false)
 	if err != nil {
 		return nil, err

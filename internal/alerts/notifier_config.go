@@ -158,8 +158,8 @@ func handshake(ctx context.Context, conn net.Conn, c *tls.Config, host string) e
 	return tls.Client(conn, c).HandshakeContext(ctx)
 }
 
-// Options are what all notifiers share.
-type Options struct {
+// NotifierOptions are what all notifiers share.
+type NotifierOptions struct {
 	UserAgent   string // of requests
 	ExternalURL string // of our pages, for messages that have no better link; may be empty
 	Log         *slog.Logger
@@ -170,7 +170,7 @@ type Options struct {
 }
 
 // complete gives every alert a link to a page that can be opened from elsewhere, or none.
-func (o Options) complete(n spend.Notification) spend.Notification {
+func (o NotifierOptions) complete(n spend.Notification) spend.Notification {
 	n.Alerts = slices.Clone(n.Alerts)
 	for i := range n.Alerts {
 		a := &n.Alerts[i]
@@ -186,15 +186,15 @@ func (o Options) complete(n spend.Notification) spend.Notification {
 }
 
 // organization is what the notification's organization is called.
-func (o Options) organization(n spend.Notification) string {
+func (o NotifierOptions) organization(n spend.Notification) string {
 	if name := organizationName(n); name != n.Organization || o.Name == nil {
 		return name
 	}
 	return firstOf(o.Name(n.Organization), n.Organization)
 }
 
-// New makes the notifier of a configuration that [ValidateNotifiers] has nothing against.
-func New(c NotifierConfig, o Options) (Notifier, error) {
+// NewNotifier makes the notifier of a configuration that [ValidateNotifiers] has nothing against.
+func NewNotifier(c NotifierConfig, o NotifierOptions) (Notifier, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
@@ -209,7 +209,7 @@ func New(c NotifierConfig, o Options) (Notifier, error) {
 	return n, nil
 }
 
-func newNotifier(c NotifierConfig, o Options) (Notifier, error) {
+func newNotifier(c NotifierConfig, o NotifierOptions) (Notifier, error) {
 	templates, err := newOverrides(c, o.Log)
 	if err != nil {
 		return nil, err

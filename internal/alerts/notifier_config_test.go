@@ -109,7 +109,7 @@ digests: [{schedule: "0 9 * * 1", notify: [a, e]}, {schedule: "0 9 * * 1", notif
 			}
 			require.NoError(t, err)
 			for _, n := range c.Notifiers {
-				_, err := alerts.New(n, alerts.Options{})
+				_, err := alerts.NewNotifier(n, alerts.NotifierOptions{})
 				require.NoError(t, err, n.Name)
 			}
 		})
@@ -125,7 +125,7 @@ func TestNewRefuses(t *testing.T) {
 		"notifier a: smarthost: ":                                {Name: "a", Email: &alerts.EmailConfig{Smarthost: "x"}},
 		"notifier a: ca_file: open /nowhere: ":                   {Name: "a", Webhook: &alerts.WebhookConfig{TLS: alerts.TLSConfig{CAFile: "/nowhere"}}},
 	} {
-		_, err := alerts.New(c, alerts.Options{})
+		_, err := alerts.NewNotifier(c, alerts.NotifierOptions{})
 		require.ErrorContains(t, err, want)
 	}
 }

@@ -27,7 +27,7 @@ import (
 type emailNotifier struct {
 	config    EmailConfig
 	templates overrides
-	options   Options
+	options   NotifierOptions
 	host      string
 	port      int
 	tls       *tls.Config
@@ -37,7 +37,7 @@ type emailNotifier struct {
 	sent map[string]map[string]bool // by notification, recipients that have it while others are still tried
 }
 
-func newEmail(c EmailConfig, templates overrides, o Options) (*emailNotifier, error) {
+func newEmail(c EmailConfig, templates overrides, o NotifierOptions) (*emailNotifier, error) {
 	host, portText, err := net.SplitHostPort(c.Smarthost)
 	if err != nil {
 		return nil, fmt.Errorf("smarthost: %w", err)

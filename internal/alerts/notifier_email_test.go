@@ -442,7 +442,7 @@ func TestEmailOutcomes(t *testing.T) {
 		s := newMailServer(t, func(s *mailServer) { s.silent = true })
 		c := &alerts.EmailConfig{Smarthost: s.address, From: "a@example.com", To: []string{"b@example.com"}}
 		c.SetDefaults()
-		mail, err := alerts.New(alerts.NotifierConfig{Name: "slow", Email: c}, alerts.Options{Timeout: 100 * time.Millisecond})
+		mail, err := alerts.NewNotifier(alerts.NotifierConfig{Name: "slow", Email: c}, alerts.NotifierOptions{Timeout: 100 * time.Millisecond})
 		require.NoError(t, err)
 		_, err = mail.Notify(t.Context(), notification(spend.EventFiring, 1))
 		require.Equal(t, retries, outcome(err))

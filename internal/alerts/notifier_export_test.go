@@ -8,7 +8,7 @@ import (
 )
 
 // WithSlackURL leads the notifier to another Slack.
-func (o Options) WithSlackURL(url string) Options {
+func (o NotifierOptions) WithSlackURL(url string) NotifierOptions {
 	o.slackURL = url
 	return o
 }

@@ -149,7 +149,7 @@ func notifierOf(t testing.TB, c alerts.NotifierConfig, slackURL string) (alerts.
 	if c.Name == "" {
 		c.Name = "ops"
 	}
-	n, err := alerts.New(c, alerts.Options{
+	n, err := alerts.NewNotifier(c, alerts.NotifierOptions{
 		UserAgent: "anthropic-monitor/test", ExternalURL: "https://monitor.example.com", Timeout: time.Minute,
 		Name: func(string) string { return "acme" },
 		Log:  slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -26,11 +26,11 @@ import (
 type slackNotifier struct {
 	config    SlackConfig
 	templates overrides
-	options   Options
+	options   NotifierOptions
 	transport *http.Transport
 }
 
-func newSlack(c SlackConfig, templates overrides, o Options) (*slackNotifier, error) {
+func newSlack(c SlackConfig, templates overrides, o NotifierOptions) (*slackNotifier, error) {
 	transport, err := newTransport(TLSConfig{}, false)
 	if err != nil {
 		return nil, err

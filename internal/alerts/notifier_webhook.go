@@ -27,12 +27,12 @@ type webhookNotifier struct {
 	name      string
 	config    WebhookConfig
 	templates overrides
-	options   Options
+	options   NotifierOptions
 	transport *http.Transport
 	client    *http.Client
 }
 
-func newWebhook(name string, c WebhookConfig, templates overrides, o Options) (*webhookNotifier, error) {
+func newWebhook(name string, c WebhookConfig, templates overrides, o NotifierOptions) (*webhookNotifier, error) {
 	transport, err := newTransport(c.TLS, c.PublicOnly)
 	if err != nil {
 		return nil, err
@@ -190,7 +190,7 @@ type webhookAlert struct {
 	Fingerprint  string            `json:"fingerprint"`
 }
 
-func newWebhookBody(receiver string, n spend.Notification, templates overrides, o Options) webhookBody {
+func newWebhookBody(receiver string, n spend.Notification, templates overrides, o NotifierOptions) webhookBody {
 	b := webhookBody{
 		Receiver: receiver, Status: alertStatus(n), ExternalURL: o.ExternalURL, Version: "4",
 		GroupLabels: map[string]string{string(spend.ByOrganization): o.organization(n)},
@@ -248,14 +248,14 @@ func resolvedAt(n spend.Notification, a spend.Alert) time.Time {
 	return a.ResolvedAt.UTC()
 }
 
-var labelName = regexp.MustCompile(`[^a-zA-Z0-9_]`)
+var notInLabels = regexp.MustCompile(`[^a-zA-Z0-9_]`)
 
 // alertLabels are the alert's labels as Prometheus names labels, with alertname for the rule. The
 // mark of a test is a label, so that it can be routed.
 func alertLabels(n spend.Notification, a spend.Alert) map[string]string {
 	ls := map[string]string{}
 	for name, value := range a.Labels {
-		name = labelName.ReplaceAllString(name, "_")
+		name = notInLabels.ReplaceAllString(name, "_")
 		if name == "" || name[0] >= '0' && name[0] <= '9' {
 			name = "_" + name
 		}

@@ -50,7 +50,9 @@ type Config struct {
 	// Usage, Cost, Inventory and Prune are schedules, as [ParseSchedule] reads them. Claude Code's
 	// report goes by the schedule of the inventory.
 	Usage, Cost, Inventory, Prune string
-	Retention                     Retention
+	// Evaluate is a schedule by which After is called although no job was due; empty: never.
+	Evaluate  string
+	Retention Retention
 	// Backfill is how much history before the first start is fetched by the hour.
 	Backfill time.Duration
 	// MaxSeries bounds the series of each counter; 0 is no limit.
@@ -72,8 +74,9 @@ type Options struct {
 	Teams  team.Teams // whose the use is, for the SQL views
 	Config Config
 	Log    *slog.Logger
-	// After is called when a tick has been stored, also when its jobs failed. It handles its own errors.
-	After func(ctx context.Context, organizationID string, now time.Time)
+	// After is called when a tick has been stored, also when its jobs failed, and by the schedule
+	// Evaluate. It may write through the owner. It handles its own errors.
+	After func(ctx context.Context, owner storage.Owner, organizationID string, now time.Time)
 	// Owning, where not nil, is called when this process begins (true) or ceases (false) to work the
 	// organization, and each time that it finds another one doing so (false).
 	Owning func(ctx context.Context, organizationID string, owns bool)

@@ -61,7 +61,10 @@ func jitterOf(organization string) time.Duration {
 }
 
 // schedules are the parsed schedules of the jobs that have one.
-type schedules struct{ usage, cost, inventory, prune Schedule }
+type schedules struct {
+	usage, cost, inventory, prune Schedule
+	evaluate                      *Schedule // nil: none
+}
 
 func parseSchedules(c Config) (schedules, error) {
 	var s schedules
@@ -76,6 +79,13 @@ func parseSchedules(c Config) (schedules, error) {
 		if *x.to, err = ParseSchedule(x.text); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", x.name, err))
 		}
+	}
+	if c.Evaluate != "" {
+		evaluate, err := ParseSchedule(c.Evaluate)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("evaluate: %w", err))
+		}
+		s.evaluate = &evaluate
 	}
 	return s, errors.Join(errs...)
 }

@@ -104,6 +104,7 @@ func (w *worker) loop(ctx context.Context) error {
 			next[i] = j.schedule.nextAfter(time.Now(), jitter)
 		}
 	}
+	var evaluation time.Time // due at the start
 	for {
 		now := time.Now().UTC()
 		collects := w.collectRequests(ctx)
@@ -117,12 +118,21 @@ func (w *worker) loop(ctx context.Context) error {
 			if err := w.tick(ctx, now, due, collects); err != nil {
 				return err
 			}
+		}
+		evaluates := w.schedules.evaluate != nil && !evaluation.After(now)
+		if len(due) > 0 || evaluates {
 			if err := w.after(ctx, now); err != nil {
 				return err
 			}
 		}
 		done := time.Now().UTC()
 		wake := done.Add(24 * time.Hour)
+		if w.schedules.evaluate != nil {
+			if evaluates {
+				evaluation = w.schedules.evaluate.nextAfter(done, jitter)
+			}
+			wake = evaluation
+		}
 		for i, j := range jobs {
 			if len(collects) > 0 || !next[i].After(now) {
 				next[i] = j.schedule.nextAfter(done, jitter) // what was missed meanwhile is not replayed
@@ -202,7 +212,7 @@ func (w *worker) after(ctx context.Context, now time.Time) error {
 		}
 	}
 	if w.After != nil {
-		w.After(ctx, w.org.ID, now)
+		w.After(ctx, w.owner, w.org.ID, now)
 	}
 	return ctx.Err()
 }

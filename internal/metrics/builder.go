@@ -99,6 +99,9 @@ func (b *builder) measured(ctx context.Context, h *costHistory) error {
 	if err := b.drift(ctx); err != nil {
 		return err
 	}
+	if err := b.alerts(ctx); err != nil {
+		return err
+	}
 	if b.options.APIKeys {
 		return b.keyFacts(ctx, keys)
 	}

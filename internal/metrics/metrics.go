@@ -150,7 +150,7 @@ func New(store storage.Store, o Options) *Metrics {
 
 // Describe implements [prometheus.Collector].
 func (m *Metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range slices.Concat(descs, m.options.claudeCode().all()) {
+	for _, d := range slices.Concat(descs, alertDescs, m.options.claudeCode().all()) {
 		ch <- d
 	}
 }

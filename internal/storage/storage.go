@@ -97,6 +97,30 @@ type Store interface {
 	Requests(ctx context.Context, organization string) ([]Request, error)
 	Request(ctx context.Context, id int64) (Request, error)
 
+	// Alerts lists the alerts that are not inactive, and those that were resolved lately, by rule and
+	// subject. EvaluatedAt is when rules were last evaluated; zero: never.
+	Alerts(ctx context.Context, organization string) ([]AlertRecord, error)
+	EvaluatedAt(ctx context.Context, organization string) (time.Time, error)
+	// AlertHistory lists changes of alerts in the window, newest first, at most limit.
+	AlertHistory(ctx context.Context, organization string, w spend.Window, limit int) ([]AlertChange, error)
+	// BudgetMarks, Budgets and RuleStates list what the last evaluations left, by rule and subject.
+	BudgetMarks(ctx context.Context, organization string) ([]BudgetMark, error)
+	Budgets(ctx context.Context, organization string) ([]Budget, error)
+	RuleStates(ctx context.Context, organization string) ([]RuleState, error)
+	// Outbox lists notifications that were not delivered, oldest first: those that wait and those that
+	// were given up.
+	Outbox(ctx context.Context, organization string) ([]Outgoing, error)
+	// Deliveries lists attempts to deliver, newest first, at most limit. Receipts lists what notifiers
+	// returned for episodes they were told of.
+	Deliveries(ctx context.Context, organization string, limit int) ([]Delivery, error)
+	Receipts(ctx context.Context, organization string) ([]Receipt, error)
+	// Silences lists the silences that end after the time, by when they end. They are of no
+	// organization: a matcher on the label organization says which they are about.
+	Silences(ctx context.Context, after time.Time) ([]Silence, error)
+	SaveSilence(ctx context.Context, s Silence) error
+	// EndSilence ends a silence now, unless it is over; [ErrNotFound] if there is none of the id.
+	EndSilence(ctx context.Context, id string, now time.Time) error
+
 	// Ping reports whether the database can be reached and its schema is the one expected.
 	Ping(ctx context.Context) error
 	Close() error
@@ -163,13 +187,24 @@ type Owner interface {
 	// SaveTeams replaces what the column team of the SQL views says.
 	SaveTeams(ctx context.Context, ts []TeamOf) error
 
+	// SaveEvaluation writes what an evaluation of the rules changes, all or nothing. It also forgets
+	// dead letters older than [DeadLetterAge].
+	SaveEvaluation(ctx context.Context, e Evaluation) error
+	// Claim takes those of the waiting notifications that are due and that nobody is sending; they are
+	// this process's until the time given, or until they are delivered. It returns their numbers.
+	Claim(ctx context.Context, seqs []int64, now, until time.Time) ([]int64, error)
+	// FinishDelivery notes how an attempt ended. What was sent or dropped leaves the outbox; a receipt is
+	// kept for the episodes it told of until their resolve is delivered.
+	FinishDelivery(ctx context.Context, d Delivery) error
+
 	SaveRun(ctx context.Context, r Run) error
 	// FinishRequest ends a request; an empty problem means it was done.
 	FinishRequest(ctx context.Context, id int64, now time.Time, problem string) error
 	// Prune removes minute facts before k.Minute and job runs before k.Minute, folds hours before
 	// k.Hour into days (a day keeps its sum, its billed amounts and its authority) and forgets days
 	// before k.Day: they are missing afterwards, as if never read. Zero times keep everything. Checks of
-	// days before k.Hour, and what was set aside on them, go too. It changes no total of what is kept,
+	// days before k.Hour and what was set aside on them, the history of alerts and silences that are
+	// over go with the hours, attempts to deliver with the minutes. It changes no total of what is kept,
 	// no counter and no last use. It returns the rows it removed.
 	Prune(ctx context.Context, k Keep) (int64, error)
 

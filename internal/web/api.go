@@ -12,7 +12,8 @@ import (
 )
 
 func nothingHere(*http.Request) (any, error) {
-	return nil, problem{http.StatusNotFound, "There is nothing here. The API is at /api/v1/costs, usage, efficiency, forecast, headroom, claude-code, reconciliation, jobs, status and keys."}
+	return nil, problem{http.StatusNotFound, "There is nothing here. The API is at /api/v1/costs, usage, efficiency, forecast, headroom, claude-code, reconciliation, " +
+		"alerts, alerts/history, budgets, silences, jobs, status and keys."}
 }
 
 // costs is GET /api/v1/costs, usage GET /api/v1/usage; parameters and answer are those of package

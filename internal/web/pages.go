@@ -22,10 +22,10 @@ var templates embed.FS
 type pages map[string]*template.Template
 
 func parsePages() pages {
-	funcs := template.FuncMap{"usd": report.USD, "count": report.Count, "time": clock, "ago": ago,
+	funcs := template.FuncMap{"usd": usd, "count": report.Count, "time": clock, "ago": ago, "share": share,
 		"what": report.What, "subject": report.Subject, "figure": report.Figure}
 	ps := pages{}
-	for _, name := range []string{"status.html", "error.html"} {
+	for _, name := range []string{"status.html", "alerts.html", "error.html"} {
 		ps[name] = template.Must(template.New("layout.html").Funcs(funcs).
 			ParseFS(templates, "templates/layout.html", "templates/"+name))
 	}
@@ -222,3 +222,18 @@ func ago(now, t time.Time) string {
 		return fmt.Sprintf("%d days ago", d/(24*time.Hour))
 	}
 }
+
+// usd writes an amount, which a template has as a value or a pointer.
+func usd(m any) string {
+	switch x := m.(type) {
+	case *spend.Money:
+		return report.USD(*x)
+	case spend.Money:
+		return report.USD(x)
+	default:
+		return fmt.Sprint(m)
+	}
+}
+
+// share writes a ratio as a whole percentage.
+func share(v float64) string { return fmt.Sprintf("%.0f %%", 100*v) }

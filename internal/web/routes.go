@@ -1,5 +1,5 @@
 // Package web serves HTTP: the metrics, the health checks, the JSON API and the built-in pages.
-// It only reads the store; the one thing that changes anything is POST /-/reload.
+// It only reads the store; what changes anything is POST /-/reload, and making and ending silences.
 //
 // All routes are in [New]. An API route is a function that returns what to write as JSON
 // (api.go), a page is a template and a function that returns its data (pages.go). Both return
@@ -82,9 +82,15 @@ func New(o Options) http.Handler {
 	mux.Handle("/api/v1/status", get(s.api(s.status)))
 	mux.Handle("/api/v1/keys", get(s.api(s.keys)))
 	mux.Handle("/api/v1/reconciliation", get(s.api(s.reconciliation)))
+	mux.Handle("/api/v1/alerts", get(s.api(s.alerts)))
+	mux.Handle("/api/v1/alerts/history", get(s.api(s.alertHistory)))
+	mux.Handle("/api/v1/budgets", get(s.api(s.budgets)))
+	mux.Handle("/api/v1/silences", methods(s.api(s.silences), http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete))
 	mux.Handle("/api/", s.api(nothingHere))
 
 	mux.Handle("/{$}", get(s.page("status.html", s.statusPage)))
+	mux.Handle("/alerts", get(s.page("alerts.html", s.alertsPage)))
+	mux.Handle("POST /alerts", http.HandlerFunc(s.silenceForm))
 	mux.Handle("/static/style.css", get(http.FileServerFS(static)))
 	mux.Handle("/", s.page("", func(*http.Request) (any, error) { return nil, errNoPage }))
 

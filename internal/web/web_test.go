@@ -67,6 +67,11 @@ func TestAPI(t *testing.T) {
 		"forecast.json":    "/api/v1/forecast?by=workspace&organization=acme",
 		"headroom.json":    "/api/v1/headroom?organization=acme",
 		"claude_code.json": "/api/v1/claude-code?by=actor",
+
+		"alerts.json":   "/api/v1/alerts",
+		"history.json":  "/api/v1/alerts/history",
+		"budgets.json":  "/api/v1/budgets",
+		"silences.json": "/api/v1/silences",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

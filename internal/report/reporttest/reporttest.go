@@ -61,6 +61,9 @@ func Filled(t testing.TB) storage.Store {
 	store := Open(t)
 	fill(t, store, spend.Organization{ID: Acme, Name: "acme"}, At(19, 0), acme)
 	fill(t, store, spend.Organization{ID: Beta, Name: "beta"}, At(22, 0), beta)
+	for _, s := range silences {
+		require.NoError(t, store.SaveSilence(t.Context(), s))
+	}
 	return store
 }
 
@@ -182,6 +185,7 @@ func acme(f filler) {
 		f.ok(f.SaveRun(ctx, r))
 	}
 	reconciled(f)
+	judged(f)
 }
 
 func acmeFacts(f filler) {

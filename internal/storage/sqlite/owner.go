@@ -179,6 +179,10 @@ func (o *owner) Prune(ctx context.Context, k storage.Keep) (removed int64, err e
 		if removed, err = storage.Prune(ctx, t, k); err != nil {
 			return err
 		}
+		alerts, err := t.pruneAlerts(ctx, k)
+		if removed += alerts; err != nil {
+			return err
+		}
 		if !k.Hour.IsZero() {
 			checks, err := t.pruneChecks(ctx, k.Hour)
 			if removed += checks; err != nil {

@@ -21,7 +21,11 @@ func ownerCalls(ctx context.Context, o storage.Owner) map[string]error {
 	_, requests := o.ReplaceRequests(ctx, reading(spend.ReportAnalyticsUsage, spend.Hour, "10 00:00/10 01:00"), nil)
 	_, costs := o.ReplaceCosts(ctx, billHours("10 00:00/10 01:00"), nil)
 	_, prune := o.Prune(ctx, storage.Keep{Minute: now})
+	_, claim := o.Claim(ctx, []int64{1}, now, now)
 	return map[string]error{
+		"SaveEvaluation":       o.SaveEvaluation(ctx, storage.Evaluation{Now: now}),
+		"Claim":                claim,
+		"FinishDelivery":       o.FinishDelivery(ctx, storage.Delivery{Outcome: storage.DeliverySent}),
 		"ReplaceUsage":         usage,
 		"ReplaceRequests":      requests,
 		"ReplaceCosts":         costs,

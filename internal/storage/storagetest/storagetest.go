@@ -51,6 +51,8 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"runs", runTests},
 		{"requests", requestTests},
 		{"claude code", claudeCodeTests},
+		{"alerts", alertTests},
+		{"silences", silenceTests},
 		{"owner", ownerTests},
 		{"reconcile", reconcileTests},
 		{"views", viewTests},

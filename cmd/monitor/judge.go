@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/anthropic-monitor/monitor/internal/alerts"
+	"github.com/anthropic-monitor/monitor/internal/collector"
+	"github.com/anthropic-monitor/monitor/internal/forecast"
+	"github.com/anthropic-monitor/monitor/internal/report"
+	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
+)
+
+// newEngine makes the engine of the rules.
+func newEngine(a *app, config *Config, store storage.Store) (*alerts.Engine, error) {
+	notifiers, err := newNotifiers(a, config, nameOf(a.ctx, store))
+	if err != nil {
+		return nil, err
+	}
+	return alerts.NewEngine(alertOptions(a, config, store, notifiers)), nil
+}
+
+// alertOptions are what rules are judged with, live and in a backtest: what other packages know is
+// joined to them here.
+func alertOptions(a *app, config *Config, store storage.Store, notifiers map[string]alerts.Notifier) alerts.Options {
+	return alerts.Options{
+		Store: store, Rules: config.Rules, Notifiers: notifiers, Log: a.log, PageURL: config.pagesURL(),
+		Heartbeat: config.Heartbeat.URL, Backfill: config.Backfill.Duration(), Interval: config.Schedule.interval,
+		StaleAfter: max(time.Hour, 3*config.Schedule.interval("usage")),
+		Digests:    config.Digests, Due: digestWindow,
+		Team:     teamOf(a.ctx, store, config.Teams),
+		Forecast: outlook, DaysLeft: daysLeft,
+		Headroom: func(ctx context.Context, organization string, w spend.Window) ([]alerts.LimitUse, error) {
+			return headroom(ctx, store, organization, w)
+		},
+		Drift: func(ctx context.Context, organization string, now time.Time) (float64, time.Time, bool, error) {
+			checks, err := store.Checks(ctx, organization, storage.DriftWindow(now))
+			if err != nil {
+				return 0, time.Time{}, false, fmt.Errorf("reconciliation: %w", err)
+			}
+			d := storage.DriftOf(checks)
+			ratio, ok := d.Ratio()
+			return ratio, d.Window.End, ok, nil
+		},
+	}
+}
+
+// lookBack are the spans in which a schedule is searched for when it was due before; the longest is a
+// leap year.
+var lookBack = []time.Duration{time.Hour, 24 * time.Hour, 8 * 24 * time.Hour, 32 * 24 * time.Hour, 366 * 24 * time.Hour}
+
+// digestWindow is the time from when a schedule was due before to when it was due last, where that is
+// at most a day before now; else it is empty.
+func digestWindow(schedule string, now time.Time) spend.Window {
+	s, err := collector.ParseSchedule(schedule)
+	if err != nil {
+		return spend.Window{} // the configuration was checked
+	}
+	latest := func(before time.Time, within time.Duration) (last time.Time) {
+		for at := s.Next(before.Add(-within)); !at.IsZero() && at.Before(before); at = s.Next(at) {
+			last = at
+		}
+		return last
+	}
+	w := spend.Window{End: latest(now.Add(time.Second), 24*time.Hour)}
+	if w.End.IsZero() {
+		return spend.Window{}
+	}
+	for _, span := range lookBack {
+		if w.Start = latest(w.End, span); !w.Start.IsZero() {
+			return w
+		}
+	}
+	return spend.Window{}
+}
+
+// nameOf says what an organization is called.
+func nameOf(ctx context.Context, store storage.Store) func(organization string) string {
+	return func(id string) string {
+		orgs, err := store.Organizations(ctx)
+		if err != nil {
+			return id
+		}
+		for _, o := range orgs {
+			if o.ID == id && o.Name != "" {
+				return o.Name
+			}
+		}
+		return id
+	}
+}
+
+// teamsFor is how long what teams match in the inventory is taken for what it still does.
+const teamsFor = time.Minute
+
+// teamOf says which team a workspace and a key are of; nil without teams.
+func teamOf(ctx context.Context, store storage.Store, teams team.Teams) func(organization, workspaceID, apiKeyID string) string {
+	if len(teams) == 0 {
+		return nil
+	}
+	type known struct {
+		team.Map
+		at time.Time
+	}
+	var mu sync.Mutex
+	maps := map[string]known{}
+	return func(organization, workspaceID, apiKeyID string) string {
+		mu.Lock()
+		defer mu.Unlock()
+		m := maps[organization]
+		if time.Since(m.at) > teamsFor {
+			if fresh, err := team.Load(ctx, store, teams, organization); err == nil {
+				m = known{fresh, time.Now()}
+				maps[organization] = m
+			}
+		}
+		if name := m.Of(workspaceID, apiKeyID); name != "" {
+			return name
+		}
+		return team.Unmapped
+	}
+}
+
+// history is what a forecast is made from.
+func history(days []alerts.CostDay, asOf time.Time, zone *time.Location) forecast.History {
+	h := forecast.History{AsOf: asOf, Zone: zone, Days: make([]forecast.Day, len(days))}
+	for i, d := range days {
+		h.Days[i] = forecast.Day{Window: d.Window, Cost: d.Cost}
+	}
+	return h
+}
+
+// outlook forecasts what a budget's period will have cost.
+func outlook(in alerts.ForecastInput) alerts.Outlook {
+	f, err := forecast.New(history(in.Days, in.AsOf, in.Zone), in.Period, in.AsOf)
+	if err != nil {
+		return alerts.Outlook{Note: err.Error()}
+	}
+	o := alerts.Outlook{OK: true, Expected: f.Expected}
+	if f.Method == forecast.RunRate {
+		o.Note = fmt.Sprintf("fewer than %d days of history: the cost so far goes on", forecast.MinDays)
+	}
+	if in.Spent < in.Limit {
+		o.ExhaustedAt, _ = f.Crosses(in.Limit)
+	}
+	return o
+}
+
+// daysLeft says how long money lasts; false where it lasts longer than a year, or nothing is known.
+func daysLeft(days []alerts.CostDay, asOf time.Time, left spend.Money) (float64, bool) {
+	b, err := forecast.NewBalance(forecast.Prepaid{Amount: max(left, 0), Since: asOf}, forecast.Used{Complete: true}, history(days, asOf, nil), asOf)
+	if err != nil || b.DaysLeft < 0 {
+		return 0, false
+	}
+	return math.Max(0, b.DaysLeft), true
+}
+
+// headroom is how far rate limits were used in the window; an error where nothing is known of it by
+// the minute.
+func headroom(ctx context.Context, store storage.Store, organization string, w spend.Window) ([]alerts.LimitUse, error) {
+	h, err := report.LoadHeadroom(ctx, store, organization, w)
+	if err != nil {
+		return nil, err
+	}
+	if !h.Known {
+		return nil, fmt.Errorf("no usage by the minute is known of %s", h.Window)
+	}
+	uses := make([]alerts.LimitUse, len(h.Rows))
+	for i, r := range h.Rows {
+		uses[i] = alerts.LimitUse{
+			WorkspaceID: r.WorkspaceID, ModelGroup: r.Group, Limiter: r.Limiter, Used: float64(r.Peak), Limit: float64(r.Limit), AsOf: h.Window.End,
+		}
+	}
+	return uses, nil
+}

@@ -1,0 +1,153 @@
+package web_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/anthropic-monitor/monitor/internal/golden"
+	"github.com/anthropic-monitor/monitor/internal/report/reporttest"
+	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/web"
+)
+
+// local sends a request as from this machine.
+func local(t *testing.T, h http.Handler, method, target, contentType, body string, header ...string) (int, string, http.Header) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, "http://localhost:9599"+target, strings.NewReader(body))
+	r.RemoteAddr, r.Host = "127.0.0.1:5000", "localhost:9599"
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Code, w.Body.String(), w.Result().Header
+}
+
+func TestAlertsPage(t *testing.T) {
+	t.Parallel()
+	h := web.New(options(reporttest.Filled(t)))
+	status, body, header := ask(t, h, http.MethodGet, "/alerts")
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, "text/html; charset=utf-8", header.Get("Content-Type"))
+	golden.Check(t, "alerts.html", []byte(body))
+	status, body, _ = ask(t, h, http.MethodGet, "/alerts?rule=monthly+budget")
+	require.Equal(t, http.StatusOK, status)
+	require.NotContains(t, body, "New admin of acme")
+}
+
+func TestAlertHistoryParameters(t *testing.T) {
+	t.Parallel()
+	h := web.New(options(reporttest.Filled(t)))
+	status, body, _ := ask(t, h, http.MethodGet, "/api/v1/alerts/history?from=2026-11-22&to=2026-11-22T10:00:00Z")
+	require.Equal(t, http.StatusOK, status)
+	require.Equal(t, 1, strings.Count(body, `"alert":`))
+	for _, target := range []string{"/api/v1/alerts/history?from=yesterday", "/api/v1/alerts/history?limit=3", "/api/v1/alerts?rule=a", "/api/v1/budgets?x=1", "/api/v1/silences?x=1"} {
+		status, body, _ = ask(t, h, http.MethodGet, target)
+		require.Equal(t, http.StatusBadRequest, status, body)
+	}
+}
+
+func TestSilences(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Open(t)
+	h := web.New(options(store))
+	const good = `{"matchers": [{"label": "rule", "value": "spike"}], "ends_at": "2026-11-22T12:00:00Z", "created_by": "zoë", "comment": "known"}`
+	status, body, _ := local(t, h, http.MethodPost, "/api/v1/silences", "application/json", good)
+	require.Equal(t, http.StatusOK, status, body)
+	var made struct{ ID string }
+	require.NoError(t, json.Unmarshal([]byte(body), &made))
+	status, body, _ = local(t, h, http.MethodGet, "/api/v1/silences", "", "")
+	require.Equal(t, http.StatusOK, status)
+	require.JSONEq(t, `{"as_of": "2026-11-22T10:30:00Z", "data": [{"id": "`+made.ID+`", "matchers": [{"label": "rule", "value": "spike"}],
+		"starts_at": "2026-11-22T10:30:00Z", "ends_at": "2026-11-22T12:00:00Z", "created_by": "zoë", "comment": "known",
+		"created_at": "2026-11-22T10:30:00Z", "state": "active"}]}`, body)
+
+	for name, c := range map[string]struct{ contentType, body, want string }{
+		"no JSON":       {"text/plain", good, "Send a JSON object"},
+		"broken":        {"application/json", `{`, "cannot be read"},
+		"unknown":       {"application/json", `{"matcher": []}`, "unknown field"},
+		"everything":    {"application/json", strings.Replace(good, "spike", "*", 1), "silence everything"},
+		"no matchers":   {"application/json", `{"ends_at": "2026-11-22T12:00:00Z", "created_by": "a", "comment": "b"}`, "at least one matcher"},
+		"over":          {"application/json", strings.Replace(good, "2026-11-22T12", "2026-11-22T09", 1), "must end after it starts"},
+		"too long":      {"application/json", strings.Replace(good, "2026-11-22T12", "2029-11-22T12", 1), "a year at most"},
+		"no comment":    {"application/json", strings.Replace(good, "known", "", 1), "needs a comment"},
+		"no author":     {"application/json", strings.Replace(good, "zoë", "", 1), "who made it"},
+		"many lines":    {"application/json", strings.Replace(good, "known", `a\nb`, 1), "one line"},
+		"star in value": {"application/json", strings.Replace(good, "spike", "s*e", 1), "at the end"},
+	} {
+		status, body, _ := local(t, h, http.MethodPost, "/api/v1/silences", c.contentType, c.body)
+		require.GreaterOrEqual(t, status, 400, name)
+		require.Less(t, status, 500, name)
+		require.Contains(t, body, c.want, name)
+	}
+
+	status, _, _ = local(t, h, http.MethodDelete, "/api/v1/silences?id="+made.ID, "", "")
+	require.Equal(t, http.StatusOK, status)
+	status, _, _ = local(t, h, http.MethodDelete, "/api/v1/silences?id=none", "", "")
+	require.Equal(t, http.StatusNotFound, status)
+	status, _, _ = local(t, h, http.MethodDelete, "/api/v1/silences", "", "")
+	require.Equal(t, http.StatusBadRequest, status)
+	all, err := store.Silences(t.Context(), reporttest.Now)
+	require.NoError(t, err)
+	require.Empty(t, all)
+}
+
+func TestSilenceForm(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Open(t)
+	h := web.New(options(store))
+	const form = "application/x-www-form-urlencoded"
+	values := url.Values{"matchers": {"rule=spike, workspace=se*"}, "for": {"2h"}, "created_by": {"ada"}, "comment": {"known"}}
+	status, _, header := local(t, h, http.MethodPost, "/alerts", form, values.Encode(), "Sec-Fetch-Site", "same-origin", "Origin", "null")
+	require.Equal(t, http.StatusSeeOther, status)
+	require.Equal(t, "/alerts", header.Get("Location"))
+	all, err := store.Silences(t.Context(), reporttest.Now)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	require.Equal(t, []storage.Matcher{{Label: "rule", Value: "spike"}, {Label: "workspace", Value: "se*"}}, all[0].Matchers)
+	require.Equal(t, reporttest.Now.Add(2*time.Hour), all[0].EndsAt)
+
+	bad := url.Values{"matchers": {"spike"}, "for": {"2h"}, "created_by": {"ada"}, "comment": {"<b>"}}
+	status, body, _ := local(t, h, http.MethodPost, "/alerts", form, bad.Encode())
+	require.Equal(t, http.StatusBadRequest, status)
+	require.Contains(t, body, "is not a matcher")
+	status, _, _ = local(t, h, http.MethodPost, "/alerts", form, url.Values{"end": {all[0].ID}}.Encode())
+	require.Equal(t, http.StatusSeeOther, status)
+	all, err = store.Silences(t.Context(), reporttest.Now)
+	require.NoError(t, err)
+	require.Empty(t, all)
+}
+
+// TestSilencesAreGuarded: what writes follows the rules of /-/reload.
+func TestSilencesAreGuarded(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Open(t)
+	h := web.New(options(store))
+	for _, c := range []struct{ method, target, contentType string }{
+		{http.MethodPost, "/api/v1/silences", "application/json"},
+		{http.MethodDelete, "/api/v1/silences?id=x", ""},
+		{http.MethodPost, "/alerts", "application/x-www-form-urlencoded"},
+	} {
+		for _, header := range [][]string{
+			{"Sec-Fetch-Site", "cross-site"}, {"Origin", "https://evil.example"}, {"X-Forwarded-For", "192.0.2.7"}, {"Via", "1.1 proxy"},
+		} {
+			status, _, _ := local(t, h, c.method, c.target, c.contentType, "end=x", header...)
+			require.Equal(t, http.StatusForbidden, status, "%s %s %s", c.method, c.target, header[0])
+		}
+		r := httptest.NewRequestWithContext(t.Context(), c.method, c.target, strings.NewReader("end=x"))
+		r.RemoteAddr = "192.0.2.7:1"
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		require.Equal(t, http.StatusForbidden, w.Code)
+	}
+}
