@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // budgets name time zones, and an image from scratch has none
 
 	"github.com/alecthomas/kong"
 

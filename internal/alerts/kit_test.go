@@ -24,7 +24,8 @@ const testOrg = "5b0c7c2e-0000-4000-8000-000000000001"
 // recorder is a receiver of notifications.
 type recorder struct {
 	mu      sync.Mutex
-	got     []spend.Notification
+	got     []spend.Notification // since take
+	all     []spend.Notification
 	fail    func(n spend.Notification) error
 	receipt string
 }
@@ -37,7 +38,7 @@ func (r *recorder) Notify(_ context.Context, n spend.Notification) (string, erro
 			return "", err
 		}
 	}
-	r.got = append(r.got, n)
+	r.got, r.all = append(r.got, n), append(r.all, n)
 	return r.receipt, nil
 }
 

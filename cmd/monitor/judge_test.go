@@ -1,0 +1,70 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/anthropic-monitor/monitor/internal/alerts"
+	"github.com/anthropic-monitor/monitor/internal/spend"
+)
+
+func TestDigestWindow(t *testing.T) {
+	t.Parallel()
+	at := func(s string) time.Time {
+		when, err := time.ParseInLocation("2006-01-02 15:04", s, time.UTC)
+		require.NoError(t, err)
+		return when
+	}
+	for _, c := range []struct{ schedule, now, from, to string }{
+		{"0 9 * * 1", "2026-11-23 09:00", "2026-11-16 09:00", "2026-11-23 09:00"},
+		{"0 9 * * 1", "2026-11-24 08:59", "2026-11-16 09:00", "2026-11-23 09:00"},
+		{"0 9 * * 1", "2026-11-24 09:00", "", ""},
+		{"0 9 * * 1", "2026-11-23 08:59", "", ""},
+		{"@daily", "2026-11-23 13:00", "2026-11-22 00:00", "2026-11-23 00:00"},
+		{"30 * * * *", "2026-11-23 13:31", "2026-11-23 12:30", "2026-11-23 13:30"},
+		{"0 8 1 * *", "2026-03-01 08:05", "2026-02-01 08:00", "2026-03-01 08:00"},
+		{"0 8 1 1 *", "2027-01-01 09:00", "2026-01-01 08:00", "2027-01-01 08:00"},
+	} {
+		w := digestWindow(c.schedule, at(c.now))
+		if c.to == "" {
+			require.True(t, w.Empty(), "%v: %s", c, w)
+			continue
+		}
+		require.Equal(t, spend.Window{Start: at(c.from), End: at(c.to)}, w, c)
+	}
+}
+
+// A budget's outlook is that of the forecast, and says when it is no more than a run rate.
+func TestOutlook(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	month := spend.Window{Start: start, End: start.AddDate(0, 1, 0)}
+	days := func(n int) (ds []alerts.CostDay) {
+		for i := range n {
+			ds = append(ds, alerts.CostDay{Window: spend.Day.Bucket(start.AddDate(0, 0, i)), Cost: 10 * spend.Dollar})
+		}
+		return ds
+	}
+	o := outlook(alerts.ForecastInput{
+		Days: days(20), AsOf: start.AddDate(0, 0, 20), Period: month, Spent: 200 * spend.Dollar, Limit: 250 * spend.Dollar, Zone: time.UTC,
+	})
+	require.True(t, o.OK)
+	require.InDelta(t, 300, o.Expected.USD(), 1)
+	require.Equal(t, time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC), o.ExhaustedAt)
+	require.Empty(t, o.Note)
+
+	o = outlook(alerts.ForecastInput{Days: days(3), AsOf: start.AddDate(0, 0, 3), Period: month, Spent: 30 * spend.Dollar, Limit: 1000 * spend.Dollar})
+	require.True(t, o.OK)
+	require.Zero(t, o.ExhaustedAt)
+	require.Contains(t, o.Note, "fewer than 7 days")
+
+	require.False(t, outlook(alerts.ForecastInput{AsOf: start, Period: month}).OK)
+
+	n, ok := daysLeft(days(20), start.AddDate(0, 0, 20), 45*spend.Dollar)
+	require.True(t, ok)
+	require.InDelta(t, 4.5, n, 0.11)
+	_, ok = daysLeft(days(20), start.AddDate(0, 0, 20), 1_000_000*spend.Dollar)
+	require.False(t, ok, "more than a year")
+}
