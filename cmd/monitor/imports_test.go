@@ -32,7 +32,9 @@ var allowed = map[string]string{
 	"internal/metrics":   "storage spend",
 	"internal/web":       "report storage spend config",
 
-	"cmd/monitor": "adminapi collector config metrics pricing report sim spend storage storage/postgres storage/sqlite web",
+	"internal/admin": "adminapi storage spend config",
+
+	"cmd/monitor": "admin adminapi collector config metrics pricing report sim spend storage storage/postgres storage/sqlite web",
 
 	// Only tests import these.
 	"internal/golden":              "",

@@ -65,8 +65,9 @@ type AdminLog interface {
 	// BeginAdmin stores an entry with outcome [AdminStarted], whatever e.AdminOutcome says, and
 	// returns its id. It returns [ErrNotFound] for an organization that was never saved.
 	BeginAdmin(ctx context.Context, e AdminEntry) (int64, error)
-	// FinishAdmin says how it ended. It returns [ErrNotFound] if no such entry is started.
-	FinishAdmin(ctx context.Context, id int64, o AdminOutcome) error
+	// FinishAdmin says how it ended, and the id of what it created where that had none before. It returns
+	// [ErrNotFound] if no such entry is started.
+	FinishAdmin(ctx context.Context, id int64, created string, o AdminOutcome) error
 	// AdminLog lists entries, newest first.
 	AdminLog(ctx context.Context, f AdminFilter) ([]AdminEntry, error)
 }

@@ -32,16 +32,16 @@ func (s *Store) BeginAdmin(ctx context.Context, e storage.AdminEntry) (int64, er
 }
 
 // FinishAdmin says how a write ended.
-func (s *Store) FinishAdmin(ctx context.Context, id int64, o storage.AdminOutcome) error {
+func (s *Store) FinishAdmin(ctx context.Context, id int64, created string, o storage.AdminOutcome) error {
 	if err := storage.CheckAdminOutcome(o); err != nil {
 		return err
 	}
 	return s.writing(ctx, "saving the admin log", func(ptx pgx.Tx) error {
 		tag, err := ptx.Exec(ctx, `
 			update admin_write
-			set took_ms = $2, outcome = $3, request_id = $4, error = $5
+			set took_ms = $2, outcome = $3, request_id = $4, error = $5, target_id = case when target_id = '' then $6 else target_id end
 			where id = $1 and outcome = 'started'`,
-			id, o.Took.Milliseconds(), o.Outcome, o.RequestID, o.Error)
+			id, o.Took.Milliseconds(), o.Outcome, o.RequestID, o.Error, created)
 		if err == nil && tag.RowsAffected() != 1 {
 			return fmt.Errorf("entry %d: %w", id, storage.ErrNotFound)
 		}

@@ -35,16 +35,16 @@ func (s *Store) BeginAdmin(ctx context.Context, e storage.AdminEntry) (id int64,
 }
 
 // FinishAdmin says how a write ended.
-func (s *Store) FinishAdmin(ctx context.Context, id int64, o storage.AdminOutcome) error {
+func (s *Store) FinishAdmin(ctx context.Context, id int64, created string, o storage.AdminOutcome) error {
 	if err := storage.CheckAdminOutcome(o); err != nil {
 		return err
 	}
 	return s.writing(ctx, "saving the admin log", func(t *sql.Tx) error {
 		result, err := t.ExecContext(ctx, `
 			update admin_write
-			set took_ms = ?, outcome = ?, request_id = ?, error = ?
+			set took_ms = ?, outcome = ?, request_id = ?, error = ?, target_id = case when target_id = '' then ? else target_id end
 			where id = ? and outcome = 'started'`,
-			o.Took.Milliseconds(), o.Outcome, o.RequestID, o.Error, id)
+			o.Took.Milliseconds(), o.Outcome, o.RequestID, o.Error, created, id)
 		if err != nil {
 			return err
 		}

@@ -46,11 +46,11 @@ var adminLogTests = []test{
 		require.Equal(e, []storage.AdminEntry{x}, e.adminLog(storage.AdminFilter{}), "before it is finished its outcome is not known")
 
 		x.AdminOutcome = storage.AdminOutcome{Outcome: storage.AdminRefused, Took: 1234 * time.Millisecond, RequestID: "req_2", Error: "400 no"}
-		require.NoError(e, e.store.FinishAdmin(ctx, x.ID, x.AdminOutcome))
+		require.NoError(e, e.store.FinishAdmin(ctx, x.ID, "", x.AdminOutcome))
 		require.Equal(e, []storage.AdminEntry{x}, e.adminLog(storage.AdminFilter{}))
-		require.ErrorIs(e, e.store.FinishAdmin(ctx, x.ID, storage.AdminOutcome{Outcome: storage.AdminDone}), storage.ErrNotFound, "an outcome stays")
-		require.ErrorIs(e, e.store.FinishAdmin(ctx, x.ID+1, storage.AdminOutcome{Outcome: storage.AdminDone}), storage.ErrNotFound)
-		require.Error(e, e.store.FinishAdmin(ctx, x.ID, storage.AdminOutcome{Outcome: storage.AdminStarted}))
+		require.ErrorIs(e, e.store.FinishAdmin(ctx, x.ID, "", storage.AdminOutcome{Outcome: storage.AdminDone}), storage.ErrNotFound, "an outcome stays")
+		require.ErrorIs(e, e.store.FinishAdmin(ctx, x.ID+1, "", storage.AdminOutcome{Outcome: storage.AdminDone}), storage.ErrNotFound)
+		require.Error(e, e.store.FinishAdmin(ctx, x.ID, "", storage.AdminOutcome{Outcome: storage.AdminStarted}))
 		require.Equal(e, []storage.AdminEntry{x}, e.adminLog(storage.AdminFilter{}))
 	}},
 	{"is of an organization that is known, and may have no arguments", func(e *env) {
@@ -62,6 +62,14 @@ var adminLogTests = []test{
 		x = e.beginAdmin(x)
 		x.Arguments = map[string]string{}
 		require.Equal(e, []storage.AdminEntry{x}, e.adminLog(storage.AdminFilter{}))
+
+		x.TargetID, x.AdminOutcome = "wrkspc_1", storage.AdminOutcome{Outcome: storage.AdminDone}
+		require.NoError(e, e.store.FinishAdmin(e.Context(), x.ID, "wrkspc_1", x.AdminOutcome))
+		require.Equal(e, []storage.AdminEntry{x}, e.adminLog(storage.AdminFilter{}), "what was created has an id now")
+		y := e.beginAdmin(adminEntry("11 00:00", "api_key.disable", "ci"))
+		y.AdminOutcome = x.AdminOutcome
+		require.NoError(e, e.store.FinishAdmin(e.Context(), y.ID, "id_other", y.AdminOutcome))
+		require.Equal(e, []storage.AdminEntry{y, x}, e.adminLog(storage.AdminFilter{}), "what had one keeps it")
 	}},
 	{"is filtered, newest first", func(e *env) {
 		ctx := e.Context()
@@ -77,7 +85,7 @@ var adminLogTests = []test{
 			xs = append(xs, e.beginAdmin(x))
 		}
 		xs[0].AdminOutcome = storage.AdminOutcome{Outcome: storage.AdminDone, Took: time.Second, RequestID: "req_1"}
-		require.NoError(e, e.store.FinishAdmin(ctx, xs[0].ID, xs[0].AdminOutcome))
+		require.NoError(e, e.store.FinishAdmin(ctx, xs[0].ID, "", xs[0].AdminOutcome))
 		for _, c := range []struct {
 			filter storage.AdminFilter
 			want   []int
@@ -118,7 +126,7 @@ var adminLogTests = []test{
 		require.NoError(e, err)
 		require.NoError(e, e.owner.Release())
 		x.AdminOutcome = storage.AdminOutcome{Outcome: storage.AdminUnknown, Took: time.Second, Error: "no answer"}
-		require.NoError(e, e.store.FinishAdmin(e.Context(), x.ID, x.AdminOutcome))
+		require.NoError(e, e.store.FinishAdmin(e.Context(), x.ID, "", x.AdminOutcome))
 		entries, err := second.AdminLog(e.Context(), storage.AdminFilter{})
 		require.NoError(e, err)
 		require.Equal(e, []storage.AdminEntry{x}, entries)
@@ -134,7 +142,7 @@ var adminLogTests = []test{
 		columns := `organization || '|' || os_user || '|' || sudo_user || '|' || host || '|' || action || '|' || target_id || '|' || target || '|' ||
 			took_ms || '|' || outcome || '|' || request_id || '|' || error`
 		require.Equal(e, []string{"acme|root|Ada|ops-1|api_key.disable|id_ci|ci|0|started||"}, e.ask(`select `+columns+` from admin_log`))
-		require.NoError(e, e.store.FinishAdmin(e.Context(), x.ID, storage.AdminOutcome{
+		require.NoError(e, e.store.FinishAdmin(e.Context(), x.ID, "", storage.AdminOutcome{
 			Outcome: storage.AdminFailed, Took: 2 * time.Second, RequestID: "req_9", Error: "529",
 		}))
 		require.Equal(e, []string{"acme|root|Ada|ops-1|api_key.disable|id_ci|ci|2000|failed|req_9|529"}, e.ask(`select `+columns+` from admin_log`))

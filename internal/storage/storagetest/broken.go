@@ -235,11 +235,11 @@ func (b *Broken) BeginAdmin(ctx context.Context, e storage.AdminEntry) (int64, e
 }
 
 // FinishAdmin fails on demand.
-func (b *Broken) FinishAdmin(ctx context.Context, id int64, o storage.AdminOutcome) error {
+func (b *Broken) FinishAdmin(ctx context.Context, id int64, created string, o storage.AdminOutcome) error {
 	if err := b.fails("FinishAdmin"); err != nil {
 		return err
 	}
-	return b.Store.FinishAdmin(ctx, id, o)
+	return b.Store.FinishAdmin(ctx, id, created, o)
 }
 
 // AdminLog fails on demand.
