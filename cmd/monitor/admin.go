@@ -161,15 +161,17 @@ func (o *office) change(f changeFlags, p admin.Plan, about ...sheetField) error 
 			return err
 		}
 	}
-	if f.DryRun || len(p.Steps) == 0 {
-		report := admin.DryRun(p)
-		if table {
-			if n := len(p.Open()); f.DryRun {
-				fmt.Fprintf(o.stdout, "\nDry run: nothing was done; %s would be.\n", changes(n))
-			}
-			return nil
-		}
-		return o.results(report, about)
+	switch {
+	case table && len(p.Steps) == 0:
+		return nil
+	case table && f.DryRun:
+		_, err := fmt.Fprintf(o.stdout, "\nDry run: nothing was done; %s would be made.\n", changes(len(p.Open())))
+		return err
+	case f.DryRun || len(p.Steps) == 0:
+		return o.results(admin.DryRun(p), about)
+	}
+	if len(p.Open()) == 0 && admin.DryRun(p).Count(admin.OutcomeCannot) == 0 {
+		return o.finished(f, admin.DryRun(p), about) // nothing to ask, to do or to log
 	}
 	in, terminal := o.terminal()
 	consent := admin.Consent{Yes: f.Yes, Confirm: f.Confirm, Terminal: terminal, In: in, Out: o.stderr}
@@ -189,14 +191,21 @@ func (o *office) change(f changeFlags, p admin.Plan, about ...sheetField) error 
 			fmt.Fprintln(o.stdout, resultLine(r))
 		}
 	})
-	if !table {
-		if err := o.results(report, about); err != nil {
+	return o.finished(f, report, about)
+}
+
+// finished says what is left, to programs all of what became of a plan.
+func (o *office) finished(f changeFlags, r admin.Report, about []sheetField) error {
+	if f.Format != "table" {
+		if err := o.results(r, about); err != nil {
 			return err
 		}
-	} else if n := report.Count(admin.OutcomeLater); n > 0 && report.Err() == nil {
-		fmt.Fprintf(o.stdout, "\nLeft to do: %s; run the same command again then.\n", changes(n))
+	} else if n := r.Count(admin.OutcomeLater); n > 0 && r.Err() == nil {
+		fmt.Fprintf(o.stdout, "\nLeft to do: %s, see above.\n", changes(n))
+	} else if len(r.Results) == r.Count(admin.OutcomeNothing) {
+		fmt.Fprintln(o.stdout, "\nNothing to do.")
 	}
-	return report.Err()
+	return r.Err()
 }
 
 func changes(n int) string {
@@ -210,7 +219,7 @@ func changes(n int) string {
 func (o *office) results(r admin.Report, about []sheetField) error {
 	s := sheet{columns: []string{"action", "target", "id", "change", "outcome", "request_id", "detail"}}
 	for _, x := range r.Results {
-		s.add(x.Action, x.Target, x.ID, x.Change, x.Outcome, x.RequestID, x.Error)
+		s.add(x.Action, x.Subject(), x.ID, x.Change, x.Outcome, x.RequestID, x.Error)
 	}
 	return s.write(o.stdout, o.Format, append([]sheetField{{"organization", o.known.Name}}, about...)...)
 }
@@ -228,14 +237,14 @@ func planSheet(p admin.Plan) sheet {
 		case x.Later != "":
 			note = "later: " + x.Later
 		}
-		s.add(x.Action, x.Target, x.ID, x.Change, note)
+		s.add(x.Action, x.Subject(), x.ID, x.Change, note)
 	}
 	return s
 }
 
 // resultLine is a result for people.
 func resultLine(r admin.Result) string {
-	line := fmt.Sprintf("%-13s  %s %s", r.Outcome, r.Action, r.Target)
+	line := fmt.Sprintf("%-13s  %s %s", r.Outcome, r.Action, r.Subject())
 	if r.ID != "" {
 		line += " (" + r.ID + ")"
 	}

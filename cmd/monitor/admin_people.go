@@ -3,11 +3,13 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/admin"
 	"github.com/anthropic-monitor/monitor/internal/report"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 type adminMembersCmd struct {
@@ -214,6 +216,13 @@ func (c adminOffboardCmd) Run(a *app) error {
 		return err
 	}
 	who, err := o.state.Offboard(a.ctx, c.User, c.Keys)
+	if admin.IsAbsent(err) {
+		if gone, ok := o.removed(c.User); ok { // who has left is found by the id only
+			if who, err = o.state.Offboard(a.ctx, gone.TargetID, c.Keys); admin.IsAbsent(err) {
+				who, err = admin.Leaver{ID: gone.TargetID, Name: gone.TargetID}, nil
+			}
+		}
+	}
 	if err != nil {
 		return asUsage(err)
 	}
@@ -251,6 +260,22 @@ func (c adminOffboardCmd) Run(a *app) error {
 	}
 	return o.change(c.changeFlags, who.Plan, sheetField{"user", who.Name}, sheetField{"user_id", who.ID},
 		sheetField{"keys", keys.objects()}, sheetField{"cost_note", note})
+}
+
+// removed finds the entry of the log that says when somebody of that name was removed.
+func (o *office) removed(text string) (storage.AdminEntry, bool) {
+	store, err := o.storeIfAny()
+	if err != nil {
+		return storage.AdminEntry{}, false
+	}
+	defer store.Close()
+	entries, err := store.AdminLog(o.ctx, storage.AdminFilter{
+		Organization: o.known.ID, Action: admin.MemberRemove, Target: text, Outcome: storage.AdminDone, Limit: 1,
+	})
+	if err != nil || len(entries) == 0 || strings.HasSuffix(text, "*") {
+		return storage.AdminEntry{}, false
+	}
+	return entries[0], true
 }
 
 // leaving says who leaves.

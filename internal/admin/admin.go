@@ -33,6 +33,12 @@ func (e UsageError) Unwrap() error { return e.error }
 // absent is the error about a name that nothing has.
 type absent struct{ error }
 
+// IsAbsent reports whether the error is about a name that nothing has.
+func IsAbsent(err error) bool {
+	var a absent
+	return errors.As(err, &a)
+}
+
 func usage(format string, args ...any) error { return UsageError{fmt.Errorf(format, args...)} }
 
 // State is an organization as the API shows it now. Each list is read when it is first needed, and once.

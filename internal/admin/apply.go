@@ -52,6 +52,9 @@ func (r Report) Count(outcomes ...string) (n int) {
 // Err is nil if everything was done, or was so already, or waits for somebody else.
 func (r Report) Err() error {
 	undone := r.Count(storage.AdminRefused, storage.AdminFailed, storage.AdminUnknown, OutcomeCannot, OutcomeNotDone)
+	if undone > 0 && undone == r.Count(OutcomeCannot) && r.Stopped == nil {
+		return fmt.Errorf("%d of %d cannot be done through the API, see above", undone, r.Count(storage.AdminDone)+undone)
+	}
 	again := "what was done stays done; the same command again does what is left"
 	switch {
 	case r.Stopped != nil:

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,10 +74,9 @@ func (s *State) Onboard(ctx context.Context, email, role string, grants []Grant)
 		return p, err
 	}
 	p.Add(step)
-	someone := spend.Member{Email: email}
 	for n, x := range ws {
 		later := Step{
-			Action: WorkspaceMemberAdd, Target: seatTarget(x, someone), Change: "add as " + grants[n].Role,
+			Action: WorkspaceMemberAdd, Target: email, In: storage.WorkspaceName(x), Change: "add as " + grants[n].Role,
 			Later: "once the invite is accepted: run the same command again then",
 		}
 		if why := unchangeable(x, "joined"); why != "" {
@@ -131,13 +129,6 @@ func (s *State) Offboard(ctx context.Context, text, keys string) (Leaver, error)
 		if step.Note == "" && step.Open() && k.PrincipalID == "" {
 			step.Note = "whatever uses it stops"
 		}
-		p, err := s.WorkspaceName(ctx, k.WorkspaceID)
-		if err != nil {
-			return who, err
-		}
-		if p != "" {
-			step.Target += " in " + p
-		}
 		who.Plan.Add(step)
 	}
 	for _, seat := range who.Seats {
@@ -179,12 +170,11 @@ func (s *State) leaver(ctx context.Context, text string) (Leaver, error) {
 	invited := slices.ContainsFunc(invites, func(i spend.Invite) bool {
 		return i.Status == "pending" && strings.EqualFold(i.Email, text)
 	})
-	var nobody absent
 	who.ID = text
 	switch {
 	case err == nil:
 		who.ID, who.Name, who.Member = m.ID, personName(m), m
-	case !errors.As(err, &nobody):
+	case !IsAbsent(err):
 		return who, err
 	case invited:
 		who.ID, who.Name = "", text
@@ -193,7 +183,7 @@ func (s *State) leaver(ctx context.Context, text string) (Leaver, error) {
 		who.Name = text
 	default:
 		return who, UsageError{fmt.Errorf("%w; keys of somebody who has left are found by the id of the user "+
-			"(user_…: monitor admin log --target %s, or monitor admin keys list)", err, text)}
+			"(user_…, the creator in monitor admin keys list)", err)}
 	}
 	for _, k := range keys {
 		if owns(k) {

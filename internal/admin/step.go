@@ -36,7 +36,8 @@ const (
 type Step struct {
 	Action    string
 	ID        string            // of what is changed; empty for what does not exist yet
-	Target    string            // its name or e-mail address, and where it is
+	Target    string            // its name or e-mail address
+	In        string            // the workspace, of somebody's role in one; else empty
 	Change    string            // such as "active → inactive"
 	Note      string            // what else follows from it
 	Arguments map[string]string // as the admin log stores them
@@ -50,6 +51,14 @@ type Step struct {
 
 	afterOthers bool // made only if no step before it is left undone
 	do          func(context.Context, *adminapi.Writer) (adminapi.Receipt, error)
+}
+
+// Subject is what is changed, for people.
+func (s Step) Subject() string {
+	if s.In != "" {
+		return s.Target + " in " + s.In
+	}
+	return s.Target
 }
 
 // Open reports whether the step is to be made.
@@ -375,11 +384,6 @@ func shorten(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
 }
 
-// seatTarget names a person in a workspace.
-func seatTarget(x spend.Workspace, m spend.Member) string {
-	return personName(m) + " in " + storage.WorkspaceName(x)
-}
-
 // AddToWorkspace gives a member a role in a workspace.
 func (s *State) AddToWorkspace(ctx context.Context, x spend.Workspace, m spend.Member, role string) (Step, error) {
 	role, err := CheckWorkspaceRole(role)
@@ -387,7 +391,7 @@ func (s *State) AddToWorkspace(ctx context.Context, x spend.Workspace, m spend.M
 		return Step{}, err
 	}
 	step := Step{
-		Action: WorkspaceMemberAdd, ID: m.ID, Target: seatTarget(x, m), Change: "add as " + role,
+		Action: WorkspaceMemberAdd, ID: m.ID, Target: personName(m), In: storage.WorkspaceName(x), Change: "add as " + role,
 		Arguments: map[string]string{"workspace_id": x.ID, "workspace": storage.WorkspaceName(x), "workspace_role": role},
 		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
 			return w.AddWorkspaceMember(ctx, x.ID, m.ID, role)
@@ -425,7 +429,7 @@ func SetWorkspaceRole(seat Seat, role string) (Step, error) {
 	}
 	x := seat.Workspace
 	s := Step{
-		Action: WorkspaceMemberRole, ID: seat.Member.ID, Target: seatTarget(x, seat.Member), Change: seat.Role + " → " + role,
+		Action: WorkspaceMemberRole, ID: seat.Member.ID, Target: personName(seat.Member), In: storage.WorkspaceName(x), Change: seat.Role + " → " + role,
 		Arguments: map[string]string{"workspace_id": x.ID, "workspace": storage.WorkspaceName(x), "workspace_role": role},
 		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
 			return w.SetWorkspaceRole(ctx, x.ID, seat.Member.ID, role)
@@ -442,7 +446,7 @@ func SetWorkspaceRole(seat Seat, role string) (Step, error) {
 func RemoveFromWorkspace(seat Seat) Step {
 	x := seat.Workspace
 	return Step{
-		Action: WorkspaceMemberRemove, ID: seat.Member.ID, Target: seatTarget(x, seat.Member), Change: seat.Role + " → removed",
+		Action: WorkspaceMemberRemove, ID: seat.Member.ID, Target: personName(seat.Member), In: storage.WorkspaceName(x), Change: seat.Role + " → removed",
 		Cannot:    unchangeable(x, "changed"),
 		Arguments: map[string]string{"workspace_id": x.ID, "workspace": storage.WorkspaceName(x)},
 		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
