@@ -94,6 +94,9 @@ const (
 	KeysKeep    = "keep"
 )
 
+// claudeCode is the workspace that Claude Code makes for an organization.
+const claudeCode = "Claude Code"
+
 // Leaver is somebody who leaves, and all there is of them.
 type Leaver struct {
 	ID     string       // empty for who was only invited
@@ -122,8 +125,16 @@ func (s *State) Offboard(ctx context.Context, text, keys string) (Leaver, error)
 		case keys == KeysArchive:
 			step = ArchiveKey(k)
 		case keys == KeysKeep && step.Already == "":
-			if step.Already = "is kept, and keeps working"; k.PrincipalID != "" && who.Member.ID != "" {
+			name, err := s.WorkspaceName(ctx, k.WorkspaceID)
+			if err != nil {
+				return who, err
+			}
+			switch step.Already = "is kept, and keeps working"; {
+			case who.Member.ID == "":
+			case k.PrincipalID != "":
 				step.Already = "is kept until they are removed, which archives it"
+			case name == claudeCode:
+				step.Already = "is kept, but keys of this workspace stop when their creator is removed"
 			}
 		}
 		if step.Note == "" && step.Open() && k.PrincipalID == "" {
