@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -124,6 +125,8 @@ func (r Rule) failure(req *http.Request) error {
 	case Forbidden:
 		return refuse(403, "Your API key does not have permission to use the specified resource.")
 	case Slow:
+		// A server notices that the caller has gone only once it has read the body.
+		_, _ = io.Copy(io.Discard, req.Body)
 		<-req.Context().Done()
 		return errors.New("the caller has gone")
 	default:
