@@ -80,7 +80,7 @@ func (f adminFlags) open(a *app) (*office, error) {
 	}
 	known, err := client.Organization(a.ctx)
 	if err != nil {
-		return nil, keyAdvice(err)
+		return nil, asUsage(err)
 	}
 	if orgs[0].Name != "" {
 		known.Name = orgs[0].Name
@@ -89,11 +89,15 @@ func (f adminFlags) open(a *app) (*office, error) {
 	return &office{app: a, adminFlags: f, config: config, org: orgs[0], known: known, state: state}, nil
 }
 
-// asUsage gives errors about what was asked for their exit code, and those of the key an advice.
+// asUsage gives errors about what was asked for their exit code, and those of the key an advice. Who stops
+// a command must not take it for done.
 func asUsage(err error) error {
 	var u admin.UsageError
-	if errors.As(err, &u) {
+	switch {
+	case errors.As(err, &u):
 		return usageError{err}
+	case errors.Is(err, context.Canceled):
+		return errors.New("stopped: nothing was done")
 	}
 	return keyAdvice(err)
 }
@@ -148,14 +152,15 @@ func (o *office) desk() (*admin.Desk, func(), error) {
 // change shows a plan, asks, carries it out and says what became of it.
 func (o *office) change(f changeFlags, p admin.Plan, about ...sheetField) error {
 	table := f.Format == "table"
-	planned := o.stdout
-	if !table {
-		planned = o.stderr // the result is what a program reads
-	}
 	if len(p.Steps) == 0 {
 		fmt.Fprintln(o.stderr, "monitor: nothing to do: nothing matches")
 	}
 	asking := len(p.Open()) > 0 && !f.DryRun && !f.Yes
+	in, terminal := o.terminal()
+	planned := o.stdout
+	if !table || asking && terminal && !isTerminal(o.stdout) {
+		planned = o.stderr // a program reads the result, somebody the plan
+	}
 	if len(p.Steps) > 0 && (table || asking) {
 		if err := planSheet(p).write(planned, "table"); err != nil {
 			return err
@@ -173,14 +178,13 @@ func (o *office) change(f changeFlags, p admin.Plan, about ...sheetField) error 
 	if len(p.Open()) == 0 && admin.DryRun(p).Count(admin.OutcomeCannot) == 0 {
 		return o.finished(f, admin.DryRun(p), about) // nothing to ask, to do or to log
 	}
-	in, terminal := o.terminal()
 	consent := admin.Consent{Yes: f.Yes, Confirm: f.Confirm, Terminal: terminal, In: in, Out: o.stderr}
 	if err := consent.Ask(o.ctx, o.known.Name, p); err != nil {
 		return asUsage(err)
 	}
 	desk, done, err := o.desk()
 	if err != nil {
-		return err
+		return asUsage(err)
 	}
 	defer done()
 	if table {
@@ -258,8 +262,12 @@ func resultLine(r admin.Result) string {
 
 // terminal is where somebody can be asked.
 func (a *app) terminal() (io.Reader, bool) {
-	f, ok := a.stdin.(*os.File)
-	return a.stdin, ok && term.IsTerminal(int(f.Fd()))
+	return a.stdin, isTerminal(a.stdin)
+}
+
+func isTerminal(x any) bool {
+	f, ok := x.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // storeIfAny opens the database if there is one: to look into it is no reason to make it.

@@ -91,6 +91,15 @@ func TestAdminIsInterrupted(t *testing.T) {
 	}
 	require.Equal(t, []string{"evals failed", "lab done"}, w.outcomes())
 	require.Equal(t, "active", w.list("admin", "keys", "list", "--where", "name=web-backend")[0]["status"])
+
+	// Before the first change it has done nothing, and says so.
+	w.org.Faults().Arm(sim.Rule{Fault: sim.Slow, Path: "/api_keys"})
+	before := w.org.Requests()["GET /v1/organizations/api_keys"]
+	r = w.start("admin", "keys", "disable", "lab", "--yes")
+	w.eventually(func() bool { return w.org.Requests()["GET /v1/organizations/api_keys"] > before }, r.log, "the keys are not asked for")
+	require.NoError(t, r.cmd.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, 1, r.wait(), r.log)
+	require.Contains(t, r.log.String(), "monitor: stopped: nothing was done")
 }
 
 // TestAdminBesideTheDaemon changes things while the daemon works the organization.
