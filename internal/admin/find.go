@@ -76,7 +76,9 @@ func one[T any](what, text string, all []T, name func(T) named) (T, error) {
 	if near := config.Nearest(text, names); near != "" {
 		return zero, UsageError{absent{fmt.Errorf("there is no %s %q (did you mean %q?)", what, text, near)}}
 	}
-	if near := containing(text, names); len(near) > 0 {
+	if near := containing(text, names); len(near) == 1 {
+		return zero, UsageError{absent{fmt.Errorf("there is no %s %q (did you mean %s?)", what, text, near[0])}}
+	} else if len(near) > 1 {
 		return zero, UsageError{absent{fmt.Errorf("there is no %s %q (did you mean one of %s?)", what, text, strings.Join(near, ", "))}}
 	}
 	return zero, UsageError{absent{fmt.Errorf("there is no %s %q", what, text)}}

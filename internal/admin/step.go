@@ -6,6 +6,7 @@ import (
 	"net/mail"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/anthropic-monitor/monitor/internal/adminapi"
@@ -146,6 +147,8 @@ func checkName(what, name string, longest int) error {
 	switch n := utf8.RuneCountInString(name); {
 	case strings.TrimSpace(name) == "":
 		return usage("the name of a %s must not be empty", what)
+	case strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		return usage("the name of a %s must have printable characters only: %q", what, name)
 	case n > longest:
 		return usage("the name of a %s may be %d characters long, this one has %d", what, longest, n)
 	}
@@ -274,16 +277,26 @@ func (s *State) RemoveMember(ctx context.Context, m spend.Member) (Step, error) 
 	if err != nil {
 		return Step{}, err
 	}
-	var personal []string
+	var personal, code []string
 	for _, k := range keys {
-		if k.PrincipalID == m.ID && k.Status != "archived" {
+		switch in, err := s.WorkspaceName(ctx, k.WorkspaceID); {
+		case err != nil:
+			return Step{}, err
+		case k.PrincipalID == m.ID && k.Status != "archived":
 			personal = append(personal, k.Name)
+		case k.CreatedByID == m.ID && k.Status == "active" && in == claudeCode:
+			code = append(code, k.Name)
 		}
 	}
+	var notes []string
 	if len(personal) > 0 {
-		step.Note = "archives their personal keys for good: " + strings.Join(personal, ", ")
+		notes = append(notes, "archives their personal keys for good: "+shorten(personal))
 		step.Confirm = personName(m)
 	}
+	if len(code) > 0 {
+		notes = append(notes, "their keys of the Claude Code workspace stop: "+shorten(code))
+	}
+	step.Note = strings.Join(notes, "; ")
 	return step, nil
 }
 

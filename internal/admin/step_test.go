@@ -109,6 +109,7 @@ func TestSteps(t *testing.T) {
 	archive := must(t)(s.ArchiveWorkspace(ctx, production))
 	require.Equal(t, "for good, with its keys; active now: web-backend, search-ranker, support-agent, us-residency, priority-api, nightly-etl, "+
 		"billing-export, reserve and 2 more", archive.Note)
+	require.Equal(t, "their keys of the Claude Code workspace stop: claude-code-ci", must(t)(s.RemoveMember(ctx, b.member("Gita Rao"))).Note)
 	lea := must(t)(s.InviteMember(ctx, "lea.roy@partner.example", "developer"))
 	require.Contains(t, lea.Cannot, "is invited already, as user: delete that invite first (monitor admin invites delete invite_")
 	lea = must(t)(s.InviteMember(ctx, "lea.roy@partner.example", "user"))
@@ -116,7 +117,7 @@ func TestSteps(t *testing.T) {
 
 	for _, err := range []error{
 		second(admin.RenameKey(b.key("evals"), " ")), second(admin.RenameKey(b.key("evals"), strings.Repeat("ä", 501))),
-		second(s.CreateWorkspace(ctx, strings.Repeat("x", 41))), second(s.CreateWorkspace(ctx, "")), second(admin.RenameWorkspace(production, "")),
+		second(s.CreateWorkspace(ctx, strings.Repeat("x", 41))), second(s.CreateWorkspace(ctx, "")), second(s.CreateWorkspace(ctx, "a\x1b[31mb")), second(admin.RenameWorkspace(production, "")),
 		second(s.InviteMember(ctx, "no address", "user")), second(s.InviteMember(ctx, "A <a@b.example>", "user")), second(s.InviteMember(ctx, "a@b.example", "admin")),
 		second(s.SetMemberRole(ctx, dev, "owner")), second(s.AddToWorkspace(ctx, production, dev, "billing")), second(admin.SetWorkspaceRole(seat, "")),
 	} {
