@@ -95,7 +95,8 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
-// lines are read beside the caller, who may be interrupted while nobody types.
+// lines are read beside the caller, who may be interrupted while nobody types. Reading a terminal cannot
+// be called off: the reader ends with the input, or with the process.
 type lines chan string
 
 func readLines(in io.Reader) lines {
