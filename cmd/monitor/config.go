@@ -51,6 +51,8 @@ type Config struct {
 	Notifiers []alerts.NotifierConfig `yaml:"notifiers"`
 	// Summaries of spending, sent by schedule.
 	Digests []alerts.DigestConfig `yaml:"digests"`
+	// The commands that change an organization.
+	Admin AdminConfig `yaml:"admin"`
 
 	file string // that it was read from, empty for defaults
 }
@@ -142,6 +144,12 @@ type WebConfig struct {
 	ExternalURL string `yaml:"external_url"`
 	// Prometheus web configuration file (TLS, basic auth); default: none.
 	ConfigFile string `yaml:"config_file"`
+}
+
+// AdminConfig is about monitor admin.
+type AdminConfig struct {
+	// A file that gets the log of changes as JSON lines too, beside the database; default: none.
+	LogFile string `yaml:"log_file"`
 }
 
 // Environment variables that are read where the command line and the file say nothing.

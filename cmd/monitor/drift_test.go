@@ -97,7 +97,7 @@ func TestLinks(t *testing.T) {
 	documents, err := filepath.Glob("../../docs/adr/*.md")
 	require.NoError(t, err)
 	for _, name := range []string{
-		"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/metrics.md", "docs/sql.md", "docs/export.md", "docs/forecast.md", "docs/notifiers.md", "docs/sizing.md",
+		"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/metrics.md", "docs/sql.md", "docs/admin.md", "docs/export.md", "docs/forecast.md", "docs/notifiers.md", "docs/sizing.md",
 	} {
 		documents = append(documents, filepath.Join("../..", name))
 	}

@@ -38,8 +38,9 @@ var allowed = map[string]string{
 	"internal/web":       "report forecast storage spend config pricing team",
 
 	"internal/export": "metrics report storage spend team",
+	"internal/admin":  "adminapi storage spend config",
 
-	"cmd/monitor": "adminapi alerts collector config export forecast metrics pricing report sim spend storage storage/postgres storage/sqlite team web",
+	"cmd/monitor": "admin adminapi alerts collector config export forecast metrics pricing report sim spend storage storage/postgres storage/sqlite team web",
 
 	// Only tests import these.
 	"internal/golden":              "",

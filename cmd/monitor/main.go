@@ -11,7 +11,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
-	_ "time/tzdata" // budgets name time zones, and an image from scratch has none
+	_ "time/tzdata" // budgets name time zones, and not every machine has them
 
 	"github.com/alecthomas/kong"
 
@@ -25,7 +25,7 @@ func process(api api) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	collectOften(os.Getenv)
-	a := app{ctx: ctx, getenv: os.Getenv, stdout: os.Stdout, stderr: os.Stderr, api: api}
+	a := app{ctx: ctx, getenv: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, api: api}
 	return exitCode(a.run(os.Args[1:]))
 }
 
@@ -75,6 +75,7 @@ type cli struct {
 	Report   reportCmd   `cmd:"" help:"Print cost or usage."`
 	Export   exportCmd   `cmd:"" help:"Write stored history for Prometheus, a spreadsheet or a FOCUS tool."`
 	Alerts   alertsCmd   `cmd:"" help:"List alerts and their history, silence them, test a notifier, backtest a rule."`
+	Admin    adminCmd    `cmd:"" help:"Change the organization: members, invites, workspaces, keys."`
 	Sim      simCmd      `cmd:"" help:"Serve a simulated Admin API."`
 	Version  versionCmd  `cmd:"" help:"Print version, commit and Go version."`
 }
@@ -83,6 +84,7 @@ type cli struct {
 type app struct {
 	ctx         context.Context
 	getenv      func(string) string
+	stdin       io.Reader // nil: none
 	stdout      io.Writer
 	stderr      io.Writer
 	log         *slog.Logger

@@ -23,7 +23,7 @@ func (c reportCmd) reconcile(now time.Time) (question, error) {
 		}
 	}
 	window, err := report.ParseReconciliation(values, now)
-	return func(ctx context.Context, store storage.Store, _ team.Teams) (printable, error) {
+	return func(ctx context.Context, store storage.Store, _ team.Teams) (writable, error) {
 		return report.Reconcile(ctx, store, window, now)
 	}, err
 }

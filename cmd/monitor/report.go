@@ -124,7 +124,7 @@ func (c reportCmd) check() error {
 
 // print writes the answer in the format asked for. Where that has no room for it, filters that mean nothing
 // are told on stderr.
-func (c reportCmd) print(a *app, answer printable, nothing []report.Nothing) error {
+func (c reportCmd) print(a *app, answer writable, nothing []report.Nothing) error {
 	if c.Format == "json" || c.Format == "csv" {
 		for _, n := range nothing {
 			fmt.Fprintf(a.stderr, "monitor: %s\n", n)

@@ -16,8 +16,8 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
-// printable is an answer that can be printed in every format.
-type printable interface {
+// writable is an answer that can be written in every format.
+type writable interface {
 	WriteTable(w io.Writer, width int) error
 	WriteJSON(w io.Writer) error
 	WriteCSV(w io.Writer) error
@@ -25,7 +25,7 @@ type printable interface {
 }
 
 // question asks the store about an organization with these teams.
-type question func(context.Context, storage.Store, team.Teams) (printable, error)
+type question func(context.Context, storage.Store, team.Teams) (writable, error)
 
 // other is the question that the flags ask where it is about something else than cost or usage; else
 // it is nil.
@@ -58,12 +58,12 @@ func (c reportCmd) other(now time.Time) (question, error) {
 		}
 		values.Del("by")
 		p, err := report.ParseHeadroom(values, now)
-		return func(ctx context.Context, store storage.Store, _ team.Teams) (printable, error) {
+		return func(ctx context.Context, store storage.Store, _ team.Teams) (writable, error) {
 			return report.RunHeadroom(ctx, store, p)
 		}, err
 	default:
 		p, err := report.ParseClaudeCode(values, now)
-		return func(ctx context.Context, store storage.Store, _ team.Teams) (printable, error) {
+		return func(ctx context.Context, store storage.Store, _ team.Teams) (writable, error) {
 			return report.RunClaudeCode(ctx, store, p)
 		}, err
 	}
@@ -74,7 +74,7 @@ func (c reportCmd) forecast(values url.Values, now time.Time) (question, error) 
 		values.Set("period", c.Period)
 	}
 	p, err := report.ParseForecast(values, now)
-	return func(ctx context.Context, store storage.Store, teams team.Teams) (printable, error) {
+	return func(ctx context.Context, store storage.Store, teams team.Teams) (writable, error) {
 		p, err := p.WithTeams(teams)
 		if err != nil {
 			return nil, usageError{err}
@@ -108,7 +108,7 @@ func (c reportCmd) answer(a *app, ask question, err error) error {
 const plainWidth = 120
 
 // write prints the answer in the format asked for.
-func (c reportCmd) write(a *app, answer printable) error {
+func (c reportCmd) write(a *app, answer writable) error {
 	switch c.Format {
 	case "json":
 		return answer.WriteJSON(a.stdout)

@@ -289,12 +289,12 @@ func ParseHeadroom(values url.Values, now time.Time) (HeadroomParams, error) {
 		return p, fmt.Errorf("to (%s) needs from too; without both it is the last hour", to)
 	}
 	var err error
-	if p.Window.Start, err = parseTime("from", from); err != nil {
+	if p.Window.Start, err = ParseTime("from", from); err != nil {
 		return p, err
 	}
 	p.Window.End = now.UTC()
 	if to != "" {
-		if p.Window.End, err = parseTime("to", to); err != nil {
+		if p.Window.End, err = ParseTime("to", to); err != nil {
 			return p, err
 		}
 	}

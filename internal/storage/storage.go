@@ -120,6 +120,7 @@ type Store interface {
 	SaveSilence(ctx context.Context, s Silence) error
 	// EndSilence ends a silence now, unless it is over; [ErrNotFound] if there is none of the id.
 	EndSilence(ctx context.Context, id string, now time.Time) error
+	AdminLog
 
 	// Ping reports whether the database can be reached and its schema is the one expected.
 	Ping(ctx context.Context) error
