@@ -38,6 +38,8 @@ type Config struct {
 	Web WebConfig `yaml:"web"`
 	// Prices that override the built-in table or add to it, by model; a model may end in *.
 	Prices pricing.Overrides `yaml:"prices"`
+	// The commands that change an organization.
+	Admin AdminConfig `yaml:"admin"`
 
 	file string // that it was read from, empty for defaults
 }
@@ -118,6 +120,12 @@ type WebConfig struct {
 	ExternalURL string `yaml:"external_url"`
 	// Prometheus web configuration file (TLS, basic auth); default: none.
 	ConfigFile string `yaml:"config_file"`
+}
+
+// AdminConfig is about monitor admin.
+type AdminConfig struct {
+	// A file that gets the log of changes as JSON lines too, beside the database; default: none.
+	LogFile string `yaml:"log_file"`
 }
 
 // Environment variables that are read where the command line and the file say nothing.

@@ -49,6 +49,13 @@
 // hour of the past. export streams history, day by day, to the formats of other programs. Each can be
 // read alone.
 //
+// # Changing
+//
+// `monitor admin` is the only part that writes to the API. Package admin reads what an organization
+// looks like now, makes a plan of steps, asks for consent and carries the plan out: for each step an entry
+// in the store's admin log, then the call, then its outcome. The client for that, [adminapi.Writer], is a
+// type of its own, which is made in one place (admin.go); what collects cannot write.
+//
 // # Around it
 //
 // config reads YAML strictly and keeps secrets from being printed; what sections there are, their

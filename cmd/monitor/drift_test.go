@@ -96,7 +96,7 @@ func TestLinks(t *testing.T) {
 	t.Parallel()
 	documents, err := filepath.Glob("../../docs/adr/*.md")
 	require.NoError(t, err)
-	for _, name := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/metrics.md", "docs/sql.md", "docs/export.md"} {
+	for _, name := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/metrics.md", "docs/sql.md", "docs/export.md", "docs/admin.md"} {
 		documents = append(documents, filepath.Join("../..", name))
 	}
 	link := regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)

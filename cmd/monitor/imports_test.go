@@ -33,8 +33,9 @@ var allowed = map[string]string{
 	"internal/web":       "report storage spend config",
 
 	"internal/export": "metrics report storage spend",
+	"internal/admin":  "adminapi storage spend config",
 
-	"cmd/monitor": "adminapi collector config export metrics pricing report sim spend storage storage/postgres storage/sqlite web",
+	"cmd/monitor": "admin adminapi collector config export metrics pricing report sim spend storage storage/postgres storage/sqlite web",
 
 	// Only tests import these.
 	"internal/golden":              "",

@@ -22,7 +22,7 @@ func main() { os.Exit(process(api{})) }
 func process(api api) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	a := app{ctx: ctx, getenv: os.Getenv, stdout: os.Stdout, stderr: os.Stderr, api: api}
+	a := app{ctx: ctx, getenv: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, api: api}
 	return exitCode(a.run(os.Args[1:]))
 }
 
@@ -59,6 +59,7 @@ type cli struct {
 	Doctor   doctorCmd   `cmd:"" help:"Try key, reports, clock and database for real."`
 	Report   reportCmd   `cmd:"" help:"Print cost or usage."`
 	Export   exportCmd   `cmd:"" help:"Write stored history for Prometheus, a spreadsheet or a FOCUS tool."`
+	Admin    adminCmd    `cmd:"" help:"Change the organization: members, invites, workspaces, keys."`
 	Sim      simCmd      `cmd:"" help:"Serve a simulated Admin API."`
 	Version  versionCmd  `cmd:"" help:"Print version, commit and Go version."`
 }
@@ -67,6 +68,7 @@ type cli struct {
 type app struct {
 	ctx         context.Context
 	getenv      func(string) string
+	stdin       io.Reader // nil: none
 	stdout      io.Writer
 	stderr      io.Writer
 	log         *slog.Logger

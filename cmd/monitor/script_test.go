@@ -26,11 +26,13 @@ const secretKey = "an-admin-key-that-nobody-may-see"
 
 // TestScripts runs the scripts under testdata/script. Each has a simulated organization at $API
 // that knows the admin key in $ADMIN_KEY, an address $LISTEN of its own, a configuration
-// monitor.yaml of these, and one, sim.yaml, whose API is at $LISTEN. Beside testscript's commands there are:
+// monitor.yaml of these, and one, sim.yaml, whose API is at $LISTEN; logfile.yaml, nologfile.yaml and
+// nodb.yaml are monitor.yaml with a log file, one that cannot be made, and such a database. Beside testscript's commands there are:
 //
 //	exits CODE program args…   run it; it must end with the code and show no key
 //	await PATH STATUS          wait until the daemon at $LISTEN answers so
 //	terminate                  send SIGTERM to all programs in the background
+//	accept ADDRESS             the invited person accepts
 //	hides                      what the last wait or exec printed must show no key
 func TestScripts(t *testing.T) {
 	t.Parallel()
@@ -40,7 +42,7 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup:               func(env *testscript.Env) error { return setUpScript(t, env) },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "await": await, "terminate": terminate,
+			"exits": exits, "await": await, "terminate": terminate, "accept": accept,
 			"hides": func(ts *testscript.TestScript, _ bool, _ []string) { hides(ts) },
 		},
 	})
@@ -50,7 +52,9 @@ func setUpScript(t *testing.T, env *testscript.Env) error {
 	now := fullHour()
 	o := punctual(now)
 	o.Keys = []string{secretKey}
-	server := httptest.NewServer(sim.New(o).Handler())
+	org := sim.New(o)
+	env.Values["org"] = org
+	server := httptest.NewServer(org.Handler())
 	env.Defer(func() {
 		server.Close()
 		require.Empty(t, filesWith(t, env.WorkDir, secretKey), "files that hold the admin key")
@@ -66,6 +70,15 @@ func setUpScript(t *testing.T, env *testscript.Env) error {
 	config := fmt.Sprintf("organizations: [{admin_key: ${ADMIN_KEY}, base_url: %q}]\nstorage: {sqlite: {path: monitor.db}}\n"+
 		"web: {listen: %q}\nbackfill: 2d\n", server.URL, listen)
 	ofSim := fmt.Sprintf("organizations: [{admin_key: ${ADMIN_KEY}, base_url: \"http://%s\"}]\nstorage: {sqlite: {path: sim.db}}\n", listen)
+	for name, text := range map[string]string{
+		"logfile":   config + "admin: {log_file: admin.jsonl}\n",
+		"nologfile": config + "admin: {log_file: nowhere/admin.jsonl}\n",
+		"nodb":      strings.Replace(config, "path: monitor.db", "path: monitor.yaml/no.db", 1),
+	} {
+		if err := os.WriteFile(filepath.Join(env.WorkDir, name+".yaml"), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
 	return errors.Join(os.WriteFile(filepath.Join(env.WorkDir, "monitor.yaml"), []byte(config), 0o600),
 		os.WriteFile(filepath.Join(env.WorkDir, "sim.yaml"), []byte(ofSim), 0o600))
 }
@@ -133,6 +146,15 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s answers %s, want %s", url, last, args[1])
+}
+
+func accept(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: accept ADDRESS")
+	}
+	if !ts.Value("org").(*sim.Org).Accept(args[0]) {
+		ts.Fatalf("there is no pending invite for %s", args[0])
+	}
 }
 
 func terminate(ts *testscript.TestScript, _ bool, _ []string) {

@@ -25,15 +25,20 @@ type api struct {
 }
 
 func newClient(a *app, org OrganizationConfig) (*adminapi.Client, error) {
+	return adminapi.New(clientOptions(a, org))
+}
+
+// clientOptions are how the organization's API is reached.
+func clientOptions(a *app, org OrganizationConfig) adminapi.Options {
 	release, _, _ := buildInfo()
-	return adminapi.New(adminapi.Options{
+	return adminapi.Options{
 		BaseURL:   org.BaseURL,
 		Key:       org.AdminKey.Value,
 		HTTP:      a.api.client,
 		Limiter:   a.api.limiter,
 		UserAgent: "anthropic-monitor/" + release + " (https://github.com/anthropic-monitor/monitor)",
 		Log:       a.log.With("component", "adminapi"),
-	})
+	}
 }
 
 func newCollector(

@@ -6,8 +6,9 @@
 // here: the SDK does not have the older ones, and holds a whole page in memory where a stream will
 // do (report.go pages, walk.go decodes, one file per report says what is asked and what it means).
 //
-// A client only reads. Its transport refuses every method but GET, every path outside
-// /v1/organizations and every redirect.
+// A [Client] only reads. Its transport refuses every method but GET, every path outside
+// /v1/organizations and every redirect. What changes an organization is a type of its own, [Writer]
+// (admin.go), which the commands of an administrator use and nothing else does.
 //
 // Nulls end here: who asks knows what it grouped by, so a null workspace of the older reports
 // becomes the default workspace and a null key becomes [spend.NoKey]. New fields and new values
@@ -90,7 +91,10 @@ type Client struct {
 }
 
 // New returns a client. It makes no request.
-func New(o Options) (*Client, error) {
+func New(o Options) (*Client, error) { return newClient(o, readOnlyClient) }
+
+// newClient is a client whose requests go through what guard makes of o.HTTP.
+func newClient(o Options, guard func(*http.Client, *url.URL, *atomic.Int64) *http.Client) (*Client, error) {
 	if o.Key == nil {
 		return nil, errors.New("admin api: no source for the key")
 	}
@@ -125,7 +129,7 @@ func New(o Options) (*Client, error) {
 	c.sdk = anthropic.NewClient(
 		option.WithoutEnvironmentDefaults(),
 		option.WithBaseURL(base.String()),
-		option.WithHTTPClient(readOnlyClient(o.HTTP, base, &c.skew)),
+		option.WithHTTPClient(guard(o.HTTP, base, &c.skew)),
 		option.WithMaxRetries(0),
 		option.WithHeader("User-Agent", o.UserAgent),
 	)

@@ -39,6 +39,7 @@ type Error struct {
 	// RetryAfter is how long the API asks to be left alone; 0 if it did not say.
 	RetryAfter time.Duration
 
+	unsent  bool // the request never left
 	restart bool // the pages read so far do not fit the next one: begin again
 }
 
@@ -74,6 +75,17 @@ func (e *Error) Temporary() bool {
 		return true
 	default:
 		return e.Status == http.StatusGone
+	}
+}
+
+// Uncertain reports whether a request that changes something may have been carried out all the same: it
+// was sent, and what came back does not say that it was turned away.
+func (e *Error) Uncertain() bool {
+	switch e.Kind {
+	case KindServer, KindMalformed, KindNetwork:
+		return !e.unsent
+	default:
+		return false
 	}
 }
 

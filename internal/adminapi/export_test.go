@@ -59,3 +59,8 @@ func decode[T any](body io.Reader, r report[T]) ([]T, error) {
 	}
 	return g.rows, nil
 }
+
+// Send asks the writer's SDK for a request that its methods do not make.
+func (w *Writer) Send(ctx context.Context, method, path string) error {
+	return w.api.sdk.Execute(ctx, method, path, nil, nil)
+}

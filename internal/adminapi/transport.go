@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -26,8 +27,14 @@ type readOnly struct {
 	skew *atomic.Int64 // set by each answer, see [Client.Skew]
 }
 
-// readOnlyClient is h with that transport and without redirects; nil stands for a client of our own.
+// readOnlyClient is h with that transport.
 func readOnlyClient(h *http.Client, base *url.URL, skew *atomic.Int64) *http.Client {
+	return guarded(h, func(next http.RoundTripper) http.RoundTripper { return readOnly{next, base, skew} })
+}
+
+// guarded is h with a transport around its own and without redirects; nil stands for a client of our
+// own.
+func guarded(h *http.Client, guard func(http.RoundTripper) http.RoundTripper) *http.Client {
 	own := http.Client{}
 	if h != nil {
 		own = *h
@@ -41,7 +48,7 @@ func readOnlyClient(h *http.Client, base *url.URL, skew *atomic.Int64) *http.Cli
 			MaxIdleConnsPerHost: 4,
 		}
 	}
-	own.Transport = readOnly{own.Transport, base, skew}
+	own.Transport = guard(own.Transport)
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return &own
 }
@@ -112,8 +119,11 @@ func (a *answer) problem(ctx context.Context, key string, err error) error {
 	case errors.As(err, &e):
 	case errors.As(err, &shape):
 		e = &Error{Kind: KindMalformed, Message: shape.Error(), restart: shape.repeated}
-	case errors.Is(err, errNotReading):
-		e = &Error{Kind: KindInvalid, Message: errNotReading.Error()}
+	case errors.Is(err, errNotReading), errors.Is(err, errNotWriting):
+		if errors.As(err, &outer) {
+			err = outer.Err
+		}
+		e = &Error{Kind: KindInvalid, Message: err.Error(), unsent: true}
 	case errors.Is(err, errTooLarge):
 		e = &Error{Kind: KindMalformed, Message: errTooLarge.Error()}
 	case errors.Is(err, context.DeadlineExceeded):
@@ -124,7 +134,8 @@ func (a *answer) problem(ctx context.Context, key string, err error) error {
 		if errors.As(err, &outer) {
 			err = outer.Err // the URL is known, and long
 		}
-		e = &Error{Kind: KindNetwork, Message: err.Error()}
+		var dial *net.OpError
+		e = &Error{Kind: KindNetwork, Message: err.Error(), unsent: errors.As(err, &dial) && dial.Op == "dial"}
 	default: // the whole answer came, and the SDK could not make sense of it
 		e = &Error{Kind: KindMalformed, Message: err.Error()}
 	}

@@ -125,7 +125,7 @@ func (d *decoder) structure(path string, n ast.Node, v reflect.Value) {
 		key, inner := d.enter(path, e)
 		if index, ok := fields[key]; ok {
 			d.value(inner, e.Value, v.FieldByIndex(index))
-		} else if near := nearest(key, names); near != "" {
+		} else if near := Nearest(key, names); near != "" {
 			d.problem(inner, e.Key, "unknown key, did you mean %s?", near)
 		} else {
 			d.problem(inner, e.Key, "unknown key; the keys here are %s", strings.Join(names, ", "))
@@ -247,8 +247,8 @@ func (d *decoder) scalar(path string, n ast.Node, v reflect.Value) {
 	}
 }
 
-// nearest is the name that key is most likely a slip of, "" where none is near.
-func nearest(key string, names []string) string {
+// Nearest is the name that key is most likely a slip of, "" where none is near.
+func Nearest(key string, names []string) string {
 	best, least := "", 3
 	for _, name := range names {
 		if n := distance(key, name); n < least && n < len(name) {

@@ -52,8 +52,5 @@ func (s Sources) AsOf(ctx context.Context, store storage.Store) (time.Time, erro
 	return asOf(ctx, store, s)
 }
 
-// ParseTime reads a date, which is its first instant UTC, or an RFC 3339 time. The error names the parameter.
-func ParseTime(name, s string) (time.Time, error) { return parseTime(name, s) }
-
 // CountName is the SQL name of what the kind counts.
 func CountName(k spend.Kind) string { return countName(k) }

@@ -111,13 +111,13 @@ func Parse(kind Kind, values url.Values, now time.Time) (Params, error) {
 func (p Params) parseWindow(from, to string) (Params, error) {
 	var err error
 	if to != "" {
-		if p.To, err = parseTime("to", to); err != nil {
+		if p.To, err = ParseTime("to", to); err != nil {
 			return p, err
 		}
 	}
 	p.From = spend.MonthStart(p.To.Add(-1)) // the month that the window ends in
 	if from != "" {
-		if p.From, err = parseTime("from", from); err != nil {
+		if p.From, err = ParseTime("from", from); err != nil {
 			return p, err
 		}
 	}
@@ -136,7 +136,8 @@ func (p Params) parseWindow(from, to string) (Params, error) {
 	return p, nil
 }
 
-func parseTime(name, s string) (time.Time, error) {
+// ParseTime reads a date, which is its first instant UTC, or an RFC 3339 time. Errors name the parameter.
+func ParseTime(name, s string) (time.Time, error) {
 	if t, err := time.Parse(time.DateOnly, s); err == nil {
 		return t, nil
 	}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -38,6 +39,7 @@ const (
 type Rule struct {
 	Fault      Fault
 	Path       string        // only requests whose path has this suffix; empty: all
+	Method     string        // only requests with this method; empty: all
 	Times      int           // for so many requests; 0: until Disarm
 	RetryAfter time.Duration // of RateLimited; default 1 second
 	From, To   time.Time     // of Vanish; zero: everything
@@ -73,7 +75,8 @@ func (f *Faults) next(r *http.Request) Rule {
 	q := r.URL.Query()
 	further := q.Has("page") || q.Has("after_id")
 	for i, rule := range f.rules {
-		if !strings.HasSuffix(r.URL.Path, rule.Path) || rule.Fault == DuplicatePage && !further {
+		if !strings.HasSuffix(r.URL.Path, rule.Path) || rule.Method != "" && rule.Method != r.Method ||
+			rule.Fault == DuplicatePage && !further {
 			continue
 		}
 		if rule.Times == 1 {
@@ -86,12 +89,12 @@ func (f *Faults) next(r *http.Request) Rule {
 	return Rule{}
 }
 
-// refuseConnection is what dialing says while the first fitting rule is Down. Only rules for all paths
+// refuseConnection is what dialing says while the first fitting rule is Down. Only rules for all requests
 // can be met before there is a connection.
 func (f *Faults) refuseConnection() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.rules) == 0 || f.rules[0].Fault != Down || f.rules[0].Path != "" {
+	if len(f.rules) == 0 || f.rules[0].Fault != Down || f.rules[0].Path != "" || f.rules[0].Method != "" {
 		return nil
 	}
 	if f.rules[0].Times == 1 {
@@ -122,6 +125,8 @@ func (r Rule) failure(req *http.Request) error {
 	case Forbidden:
 		return refuse(403, "Your API key does not have permission to use the specified resource.")
 	case Slow:
+		// A server notices that the caller has gone only once it has read the body.
+		_, _ = io.Copy(io.Discard, req.Body)
 		<-req.Context().Done()
 		return errors.New("the caller has gone")
 	default:

@@ -160,6 +160,24 @@ func (c *call) createInvite() (any, error) {
 	return i.at(c.now), nil
 }
 
+// Accept has the invited person accept the pending invite to the address, which no request can do. It
+// reports whether there was one.
+func (o *Org) Accept(email string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.opts.Now().UTC()
+	i := find(o.invites, func(i *invite) bool { return strings.EqualFold(i.Email, email) && i.at(now).Status == "pending" })
+	if i == nil {
+		return false
+	}
+	i.AcceptedAt = stampPtr(now)
+	name, _, _ := strings.Cut(i.Email, "@")
+	o.users = append(slices.Clip(o.users), &user{
+		ID: newID(o.salt, "user", i.ID), AddedAt: stamp(now), Email: i.Email, Name: name, Role: i.Role, Type: "user",
+	})
+	return true
+}
+
 func (c *call) deleteInvite() (any, error) {
 	i, err := c.invite()
 	if err != nil {

@@ -254,3 +254,30 @@ func TestBothVersionsOfBodies(t *testing.T) {
 	require.Equal(t, older, newer)
 	require.Equal(t, "Other", get(t, org, "/me")["name"])
 }
+
+func TestAcceptedInvitesMakeMembers(t *testing.T) {
+	t.Parallel()
+	org, clock := newOrg(nil)
+	require.False(t, org.Accept("nobody@acme-robotics.example"))
+	require.False(t, org.Accept("max.ito@acme-robotics.example"), "that invite has expired")
+	before := len(list(t, org, "/users"))
+	require.True(t, org.Accept("Lea.Roy@partner.example"))
+	require.False(t, org.Accept("lea.roy@partner.example"), "only once")
+	users := list(t, org, "/users?email=lea.roy@partner.example")
+	require.Len(t, users, 1)
+	require.Equal(t, "user", users[0]["role"])
+	require.Len(t, list(t, org, "/users"), before+1)
+	require.Len(t, list(t, org, "/invites?email=lea.roy@partner.example&statuses[]=accepted"), 1)
+	require.Equal(t, 400, send(t, org, "POST", "/invites", `{"email":"lea.roy@partner.example","role":"user"}`).status)
+	clock.advance(time.Hour)
+	require.Equal(t, 200, send(t, org, "DELETE", "/users/"+users[0]["id"].(string), "").status)
+}
+
+func TestFaultsOfAMethod(t *testing.T) {
+	t.Parallel()
+	org, _ := newOrg(nil)
+	org.Faults().Arm(sim.Rule{Fault: sim.Internal, Method: "POST", Times: 1})
+	get(t, org, "/users")
+	require.Equal(t, 500, send(t, org, "POST", "/invites", `{"email":"a@b.example","role":"user"}`).status)
+	require.Equal(t, 200, send(t, org, "POST", "/invites", `{"email":"a@b.example","role":"user"}`).status)
+}

@@ -95,6 +95,8 @@ type Store interface {
 	Requests(ctx context.Context, organization string) ([]Request, error)
 	Request(ctx context.Context, id int64) (Request, error)
 
+	AdminLog
+
 	// Ping reports whether the database can be reached and its schema is the one expected.
 	Ping(ctx context.Context) error
 	Close() error

@@ -226,6 +226,30 @@ func (b *Broken) Ask(ctx context.Context, r storage.Request) (int64, error) {
 	return b.Store.Ask(ctx, r)
 }
 
+// BeginAdmin fails on demand.
+func (b *Broken) BeginAdmin(ctx context.Context, e storage.AdminEntry) (int64, error) {
+	if err := b.fails("BeginAdmin"); err != nil {
+		return 0, err
+	}
+	return b.Store.BeginAdmin(ctx, e)
+}
+
+// FinishAdmin fails on demand.
+func (b *Broken) FinishAdmin(ctx context.Context, id int64, created string, o storage.AdminOutcome) error {
+	if err := b.fails("FinishAdmin"); err != nil {
+		return err
+	}
+	return b.Store.FinishAdmin(ctx, id, created, o)
+}
+
+// AdminLog fails on demand.
+func (b *Broken) AdminLog(ctx context.Context, f storage.AdminFilter) ([]storage.AdminEntry, error) {
+	if err := b.fails("AdminLog"); err != nil {
+		return nil, err
+	}
+	return b.Store.AdminLog(ctx, f)
+}
+
 // Requests fails on demand.
 func (b *Broken) Requests(ctx context.Context, organization string) ([]storage.Request, error) {
 	if err := b.fails("Requests"); err != nil {

@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"inventory", inventoryTests},
 		{"runs", runTests},
 		{"requests", requestTests},
+		{"admin log", adminLogTests},
 		{"claude code", claudeCodeTests},
 		{"owner", ownerTests},
 		{"views", viewTests},

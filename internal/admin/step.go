@@ -1,0 +1,456 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/mail"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/anthropic-monitor/monitor/internal/adminapi"
+	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
+)
+
+// Actions, as the admin log names them.
+const (
+	KeyEnable             = "api_key.enable"
+	KeyDisable            = "api_key.disable"
+	KeyArchive            = "api_key.archive"
+	KeyRename             = "api_key.rename"
+	InviteCreate          = "invite.create"
+	InviteDelete          = "invite.delete"
+	MemberRole            = "member.role"
+	MemberRemove          = "member.remove"
+	WorkspaceCreate       = "workspace.create"
+	WorkspaceRename       = "workspace.rename"
+	WorkspaceArchive      = "workspace.archive"
+	WorkspaceMemberAdd    = "workspace_member.add"
+	WorkspaceMemberRole   = "workspace_member.role"
+	WorkspaceMemberRemove = "workspace_member.remove"
+)
+
+// Step is one change of a plan. It is made by the constructors of this package. Of Already, Cannot and
+// Later at most one is set; a step with none of them is to be made.
+type Step struct {
+	Action    string
+	ID        string            // of what is changed; empty for what does not exist yet
+	Target    string            // its name or e-mail address
+	In        string            // the workspace, of somebody's role in one; else empty
+	Change    string            // such as "active → inactive"
+	Note      string            // what else follows from it
+	Arguments map[string]string // as the admin log stores them
+
+	Already string // there is nothing to do, because …
+	Cannot  string // the API does not let it be done, because …
+	Later   string // it can be done only once …
+
+	// Confirm is what has to be typed out before a step that cannot be undone; empty for others.
+	Confirm string
+
+	afterOthers bool // made only if no step before it is left undone
+	do          func(context.Context, *adminapi.Writer) (adminapi.Receipt, error)
+}
+
+// Subject is what is changed, for people.
+func (s Step) Subject() string {
+	if s.In != "" {
+		return s.Target + " in " + s.In
+	}
+	return s.Target
+}
+
+// Open reports whether the step is to be made.
+func (s Step) Open() bool { return s.Already == "" && s.Cannot == "" && s.Later == "" }
+
+// Plan is a list of changes, made in this order.
+type Plan struct{ Steps []Step }
+
+// Open lists the steps that are to be made.
+func (p Plan) Open() []Step {
+	return slices.DeleteFunc(slices.Clone(p.Steps), func(s Step) bool { return !s.Open() })
+}
+
+// Add adds steps.
+func (p *Plan) Add(steps ...Step) { p.Steps = append(p.Steps, steps...) }
+
+const offForGood = "is %s: it cannot be used any more"
+
+func keyStep(action string, k spend.APIKey, to string) Step {
+	return Step{
+		Action: action, ID: k.ID, Target: k.Name, Change: k.Status + " → " + to, Arguments: map[string]string{"status": to},
+		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
+			return w.SetKeyStatus(ctx, k.ID, to)
+		},
+	}
+}
+
+// DisableKey makes a key unusable until it is enabled again.
+func DisableKey(k spend.APIKey) Step {
+	s := keyStep(KeyDisable, k, adminapi.KeyInactive)
+	switch k.Status {
+	case "inactive":
+		s.Already = "is disabled already"
+	case "archived", "expired":
+		s.Already = fmt.Sprintf(offForGood, k.Status)
+	}
+	return s
+}
+
+// EnableKey makes a disabled key usable.
+func EnableKey(k spend.APIKey) Step {
+	s := keyStep(KeyEnable, k, adminapi.KeyActive)
+	switch k.Status {
+	case "active":
+		s.Already = "is enabled already"
+	case "archived":
+		s.Cannot = "is archived, which is for good: make a new key in the Console"
+	case "expired":
+		s.Cannot = "has expired, which is for good: make a new key in the Console"
+	}
+	return s
+}
+
+// ArchiveKey makes a key unusable for good.
+func ArchiveKey(k spend.APIKey) Step {
+	s := keyStep(KeyArchive, k, adminapi.KeyArchived)
+	s.Note, s.Confirm = "for good", k.Name
+	if k.Status == "archived" {
+		s.Already, s.Confirm = "is archived already", ""
+	}
+	return s
+}
+
+// maxKeyName is how long a key's name may be.
+const maxKeyName = 500
+
+// RenameKey gives a key another name.
+func RenameKey(k spend.APIKey, name string) (Step, error) {
+	if err := checkName("key", name, maxKeyName); err != nil {
+		return Step{}, err
+	}
+	s := Step{
+		Action: KeyRename, ID: k.ID, Target: k.Name, Change: "name → " + name, Arguments: map[string]string{"name": name},
+		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
+			return w.RenameKey(ctx, k.ID, name)
+		},
+	}
+	if k.Name == name {
+		s.Already = "has that name already"
+	}
+	return s, nil
+}
+
+func checkName(what, name string, longest int) error {
+	switch n := utf8.RuneCountInString(name); {
+	case strings.TrimSpace(name) == "":
+		return usage("the name of a %s must not be empty", what)
+	case n > longest:
+		return usage("the name of a %s may be %d characters long, this one has %d", what, longest, n)
+	}
+	return nil
+}
+
+// InviteMember invites an address into the organization.
+func (s *State) InviteMember(ctx context.Context, email, role string) (Step, error) {
+	if err := CheckMemberRole(role); err != nil {
+		return Step{}, err
+	}
+	if a, err := mail.ParseAddress(email); err != nil || a.Address != email {
+		return Step{}, usage("%q is not an e-mail address", email)
+	}
+	step := Step{
+		Action: InviteCreate, Target: email, Change: "invite as " + role, Arguments: map[string]string{"email": email, "role": role},
+		Note: "is sent an e-mail; the invite expires after 21 days",
+		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
+			return w.InviteMember(ctx, email, role)
+		},
+	}
+	members, err := s.Members(ctx)
+	if err != nil {
+		return Step{}, err
+	}
+	for _, m := range members {
+		if strings.EqualFold(m.Email, email) {
+			step.ID, step.Already = m.ID, "is a member already, as "+m.Role
+		}
+	}
+	invites, err := s.Invites(ctx)
+	if err != nil {
+		return Step{}, err
+	}
+	for _, i := range invites {
+		if !strings.EqualFold(i.Email, email) || i.Status != "pending" || step.Already != "" {
+			continue
+		}
+		step.ID, step.Already = i.ID, "is invited already, as "+i.Role+", until "+dayOf(i.ExpiresAt)
+		if i.Role != role {
+			step.Already = ""
+			step.Cannot = fmt.Sprintf("is invited already, as %s: delete that invite first (monitor admin invites delete %s)", i.Role, i.ID)
+		}
+	}
+	return step, nil
+}
+
+// DeleteInvite takes an invite back.
+func DeleteInvite(i spend.Invite) Step {
+	s := Step{
+		Action: InviteDelete, ID: i.ID, Target: i.Email, Change: i.Status + " → deleted",
+		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
+			return w.DeleteInvite(ctx, i.ID)
+		},
+	}
+	switch i.Status {
+	case "accepted":
+		s.Cannot = "was accepted: remove the member instead (monitor admin members remove)"
+	case "deleted":
+		s.Already = "is deleted already"
+	}
+	return s
+}
+
+// admins counts the members who are admins.
+func admins(ms []spend.Member) (n int) {
+	for _, m := range ms {
+		if slices.Contains(adminRoles, m.Role) {
+			n++
+		}
+	}
+	return n
+}
+
+const lastAdmin = "is the only admin: somebody else must be made one in the Console first"
+
+// SetMemberRole gives a member another role.
+func (s *State) SetMemberRole(ctx context.Context, m spend.Member, role string) (Step, error) {
+	if err := CheckMemberRole(role); err != nil {
+		return Step{}, err
+	}
+	step := Step{
+		Action: MemberRole, ID: m.ID, Target: personName(m), Change: m.Role + " → " + role, Arguments: map[string]string{"role": role},
+		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
+			return w.SetMemberRole(ctx, m.ID, role)
+		},
+	}
+	switch {
+	case m.Role == role:
+		step.Already = "has that role already"
+	case slices.Contains(adminRoles, m.Role):
+		ms, err := s.Members(ctx)
+		if err != nil {
+			return Step{}, err
+		}
+		if step.Confirm, step.Note = personName(m), ownKey; admins(ms) == 1 {
+			step.Confirm, step.Note, step.Cannot = "", "", lastAdmin
+		}
+	}
+	return step, nil
+}
+
+const ownKey = "only the Console can make an admin again; if the admin key in use is theirs, it may stop working"
+
+// RemoveMember removes somebody from the organization.
+func (s *State) RemoveMember(ctx context.Context, m spend.Member) (Step, error) {
+	step := Step{
+		Action: MemberRemove, ID: m.ID, Target: personName(m), Change: m.Role + " → removed",
+		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
+			return w.RemoveMember(ctx, m.ID)
+		},
+	}
+	if slices.Contains(adminRoles, m.Role) {
+		ms, err := s.Members(ctx)
+		if err != nil {
+			return Step{}, err
+		}
+		step.Cannot = "is an admin, whom the API does not remove: in the Console (Settings, Members), or first " +
+			"monitor admin members update " + personName(m) + " --role user"
+		if admins(ms) == 1 {
+			step.Cannot = lastAdmin
+		}
+		return step, nil
+	}
+	keys, err := s.Keys(ctx)
+	if err != nil {
+		return Step{}, err
+	}
+	var personal []string
+	for _, k := range keys {
+		if k.PrincipalID == m.ID && k.Status != "archived" {
+			personal = append(personal, k.Name)
+		}
+	}
+	if len(personal) > 0 {
+		step.Note = "archives their personal keys for good: " + strings.Join(personal, ", ")
+		step.Confirm = personName(m)
+	}
+	return step, nil
+}
+
+// maxWorkspaceName is how long a workspace's name may be.
+const maxWorkspaceName = 40
+
+// CreateWorkspace makes a workspace, unless there is a live one of that name.
+func (s *State) CreateWorkspace(ctx context.Context, name string) (Step, error) {
+	if err := checkName("workspace", name, maxWorkspaceName); err != nil {
+		return Step{}, err
+	}
+	step := Step{
+		Action: WorkspaceCreate, Target: name, Change: "create", Arguments: map[string]string{"name": name},
+		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
+			return w.CreateWorkspace(ctx, name)
+		},
+	}
+	ws, err := s.Workspaces(ctx)
+	if err != nil {
+		return Step{}, err
+	}
+	for _, x := range ws {
+		if storage.WorkspaceName(x) == name && x.ArchivedAt.IsZero() {
+			step.ID, step.Already = x.ID, "exists already"
+		}
+	}
+	return step, nil
+}
+
+// RenameWorkspace gives a workspace another name.
+func RenameWorkspace(x spend.Workspace, name string) (Step, error) {
+	if err := checkName("workspace", name, maxWorkspaceName); err != nil {
+		return Step{}, err
+	}
+	s := Step{
+		Action: WorkspaceRename, ID: x.ID, Target: storage.WorkspaceName(x), Change: "name → " + name, Arguments: map[string]string{"name": name},
+		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
+			return w.RenameWorkspace(ctx, x.ID, name)
+		},
+	}
+	switch s.Cannot = unchangeable(x, "renamed"); {
+	case s.Cannot == "" && x.Name == name:
+		s.Already = "has that name already"
+	}
+	return s, nil
+}
+
+// unchangeable says why a workspace cannot be changed; empty if it can.
+func unchangeable(x spend.Workspace, done string) string {
+	switch {
+	case x.Default:
+		return "is the default workspace, which cannot be " + done
+	case !x.ArchivedAt.IsZero():
+		return "is archived, which is for good"
+	}
+	return ""
+}
+
+// ArchiveWorkspace archives a workspace and the keys made for it, for good.
+func (s *State) ArchiveWorkspace(ctx context.Context, x spend.Workspace) (Step, error) {
+	step := Step{
+		Action: WorkspaceArchive, ID: x.ID, Target: storage.WorkspaceName(x), Change: "live → archived", Confirm: storage.WorkspaceName(x),
+		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
+			return w.ArchiveWorkspace(ctx, x.ID)
+		},
+	}
+	if !x.ArchivedAt.IsZero() {
+		step.Change, step.Already, step.Confirm = "archived", "is archived already", ""
+		return step, nil
+	}
+	if step.Cannot = unchangeable(x, "archived"); step.Cannot != "" {
+		step.Confirm = ""
+		return step, nil
+	}
+	keys, err := s.Keys(ctx)
+	if err != nil {
+		return Step{}, err
+	}
+	var active []string
+	for _, k := range keys {
+		if k.WorkspaceID == x.ID && k.Status == "active" {
+			active = append(active, k.Name)
+		}
+	}
+	step.Note = "for good, with its keys; none of them is active"
+	if len(active) > 0 {
+		step.Note = fmt.Sprintf("for good, with its keys; active now: %s", shorten(active))
+	}
+	return step, nil
+}
+
+// shorten lists the first few.
+func shorten(names []string) string {
+	const most = 8
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
+// AddToWorkspace gives a member a role in a workspace.
+func (s *State) AddToWorkspace(ctx context.Context, x spend.Workspace, m spend.Member, role string) (Step, error) {
+	role, err := CheckWorkspaceRole(role)
+	if err != nil {
+		return Step{}, err
+	}
+	step := Step{
+		Action: WorkspaceMemberAdd, ID: m.ID, Target: personName(m), In: storage.WorkspaceName(x), Change: "add as " + role,
+		Arguments: map[string]string{"workspace_id": x.ID, "workspace": storage.WorkspaceName(x), "workspace_role": role},
+		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
+			return w.AddWorkspaceMember(ctx, x.ID, m.ID, role)
+		},
+	}
+	if x.Default {
+		step.Cannot = "everybody in the organization is in the default workspace"
+		return step, nil
+	}
+	if step.Cannot = unchangeable(x, "changed"); step.Cannot != "" {
+		return step, nil
+	}
+	seats, err := s.WorkspaceMembers(ctx, x)
+	if err != nil {
+		return Step{}, err
+	}
+	for _, seat := range seats {
+		if seat.UserID != m.ID {
+			continue
+		}
+		if seat.Role == role {
+			step.Already = "has that role already"
+		} else {
+			return SetWorkspaceRole(Seat{Workspace: x, Member: m, Role: seat.Role}, role)
+		}
+	}
+	return step, nil
+}
+
+// SetWorkspaceRole gives somebody in a workspace another role there.
+func SetWorkspaceRole(seat Seat, role string) (Step, error) {
+	role, err := CheckWorkspaceRole(role)
+	if err != nil {
+		return Step{}, err
+	}
+	x := seat.Workspace
+	s := Step{
+		Action: WorkspaceMemberRole, ID: seat.Member.ID, Target: personName(seat.Member), In: storage.WorkspaceName(x), Change: seat.Role + " → " + role,
+		Arguments: map[string]string{"workspace_id": x.ID, "workspace": storage.WorkspaceName(x), "workspace_role": role},
+		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
+			return w.SetWorkspaceRole(ctx, x.ID, seat.Member.ID, role)
+		},
+	}
+	switch s.Cannot = unchangeable(x, "changed"); {
+	case s.Cannot == "" && seat.Role == role:
+		s.Already = "has that role already"
+	}
+	return s, nil
+}
+
+// RemoveFromWorkspace takes somebody's role in a workspace away.
+func RemoveFromWorkspace(seat Seat) Step {
+	x := seat.Workspace
+	return Step{
+		Action: WorkspaceMemberRemove, ID: seat.Member.ID, Target: personName(seat.Member), In: storage.WorkspaceName(x), Change: seat.Role + " → removed",
+		Cannot:    unchangeable(x, "changed"),
+		Arguments: map[string]string{"workspace_id": x.ID, "workspace": storage.WorkspaceName(x)},
+		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
+			return w.RemoveWorkspaceMember(ctx, x.ID, seat.Member.ID)
+		},
+	}
+}
