@@ -96,6 +96,7 @@ type Store interface {
 	Request(ctx context.Context, id int64) (Request, error)
 
 	AdminLog
+	AuditReads
 
 	// Ping reports whether the database can be reached and its schema is the one expected.
 	Ping(ctx context.Context) error
@@ -157,6 +158,12 @@ type Owner interface {
 	SaveInvites(ctx context.Context, is []spend.Invite, now time.Time) error
 	SaveRateLimits(ctx context.Context, workspaceID string, ls []spend.RateLimit, now time.Time) error
 	SaveSpendLimits(ctx context.Context, ls []spend.SpendLimit, now time.Time) error
+
+	// SaveListRead records when a list of the inventory was read, or that it was refused; a zero time
+	// leaves what was there.
+	SaveListRead(ctx context.Context, l ListRead) error
+	// SaveAudit makes an evaluation of the audit the newest one.
+	SaveAudit(ctx context.Context, a Audit) error
 
 	SaveRun(ctx context.Context, r Run) error
 	// FinishRequest ends a request; an empty problem means it was done.

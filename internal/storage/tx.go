@@ -54,6 +54,10 @@ type Tx interface {
 	// tokens or web searches; false if there is none.
 	FindKeyUse(ctx context.Context, t Table, key string, w spend.Window) (bucket time.Time, ok bool, err error)
 
+	// Spans lists the series with tokens or web searches in the window of the table, each with the first
+	// and the last bucket of them: of these keys, or of all if keys is nil.
+	Spans(ctx context.Context, t Table, w spend.Window, keys []string) ([]SeriesSpan, error)
+
 	// Sum sums the rows of a part of an answer. A group may come in several pieces.
 	Sum(ctx context.Context, p Part, g Grouping) ([]Sum, error)
 

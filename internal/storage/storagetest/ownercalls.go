@@ -40,6 +40,8 @@ func ownerCalls(ctx context.Context, o storage.Owner) map[string]error {
 		"SaveInvites":          o.SaveInvites(ctx, nil, now),
 		"SaveRateLimits":       o.SaveRateLimits(ctx, "", nil, now),
 		"SaveSpendLimits":      o.SaveSpendLimits(ctx, nil, now),
+		"SaveListRead":         o.SaveListRead(ctx, storage.ListRead{List: storage.ListMembers, ReadAt: now}),
+		"SaveAudit":            o.SaveAudit(ctx, storage.Audit{AuditAbout: storage.AuditAbout{EvaluatedAt: now}}),
 		"SaveRun":              o.SaveRun(ctx, storage.Run{Organization: org, Job: "usage", StartedAt: now, EndedAt: now, Outcome: "ok"}),
 		"FinishRequest":        o.FinishRequest(ctx, 1, now, ""),
 	}
