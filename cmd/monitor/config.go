@@ -14,6 +14,7 @@ import (
 
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
+	"github.com/anthropic-monitor/monitor/internal/audit"
 	"github.com/anthropic-monitor/monitor/internal/collector"
 	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/pricing"
@@ -30,6 +31,8 @@ type Config struct {
 	Schedule ScheduleConfig `yaml:"schedule"`
 	// How long facts are kept; 0 is for ever.
 	Retention RetentionConfig `yaml:"retention"`
+	// What is looked for in keys and access; 0, false or "" switches a check off.
+	Audit audit.Config `yaml:"audit"`
 	// How much history is fetched on first start.
 	Backfill config.Duration `yaml:"backfill"`
 	// What /metrics shows.
@@ -147,6 +150,7 @@ func defaultConfig(getenv func(string) string) *Config {
 		Storage:       StorageConfig{SQLite: &SQLiteConfig{Path: filepath.Join(stateDir(getenv), "monitor.db")}},
 		Schedule:      ScheduleConfig{Usage: "* * * * *", Cost: "*/5 * * * *", Inventory: "*/10 * * * *", Prune: "17 3 * * *"},
 		Retention:     RetentionConfig{Minute: 14 * day, Hour: 400 * day},
+		Audit:         audit.Defaults(),
 		Backfill:      90 * day,
 		Metrics:       MetricsConfig{MaxSeries: 20_000, APIKeys: true},
 		Web:           WebConfig{Listen: "127.0.0.1:9599"},
@@ -225,6 +229,11 @@ func (c *Config) validate(f *config.File) {
 	c.Storage.validate(f)
 	c.Schedule.validate(f)
 	c.Retention.validate(f, c.Backfill)
+	var names []string
+	for _, o := range c.Organizations {
+		names = append(names, o.Name)
+	}
+	c.Audit.Validate(func(path, format string, args ...any) { f.Problem("audit."+path, format, args...) }, names)
 	if c.Metrics.MaxSeries < 0 {
 		f.Problem("metrics.max_series", "must not be negative (0 is no limit)")
 	}

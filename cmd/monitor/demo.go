@@ -35,6 +35,7 @@ func (c demoCmd) Run(a *app) error {
 		}
 		return a.getenv(name)
 	})
+	config.Audit.OwnDomains = []string{sim.Domain}
 	config.Storage.SQLite = &SQLiteConfig{Path: filepath.Join(dir, "monitor.db")}
 	listener, err := c.listen(a, config.Web.Listen)
 	if err != nil {

@@ -32,10 +32,11 @@ var allowed = map[string]string{
 	"internal/metrics":   "storage spend",
 	"internal/web":       "report storage spend config",
 
+	"internal/audit":  "report storage spend config",
 	"internal/export": "metrics report storage spend",
 	"internal/admin":  "adminapi storage spend config",
 
-	"cmd/monitor": "admin adminapi collector config export metrics pricing report sim spend storage storage/postgres storage/sqlite web",
+	"cmd/monitor": "admin adminapi audit collector config export metrics pricing report sim spend storage storage/postgres storage/sqlite web",
 
 	// Only tests import these.
 	"internal/golden":              "",

@@ -58,6 +58,7 @@ type cli struct {
 	Check    checkCmd    `cmd:"" help:"Read the configuration and print every problem."`
 	Doctor   doctorCmd   `cmd:"" help:"Try key, reports, clock and database for real."`
 	Report   reportCmd   `cmd:"" help:"Print cost or usage."`
+	Audit    auditCmd    `cmd:"" help:"Print what there is to find about keys and access."`
 	Export   exportCmd   `cmd:"" help:"Write stored history for Prometheus, a spreadsheet or a FOCUS tool."`
 	Admin    adminCmd    `cmd:"" help:"Change the organization: members, invites, workspaces, keys."`
 	Sim      simCmd      `cmd:"" help:"Serve a simulated Admin API."`

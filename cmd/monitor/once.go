@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -29,13 +30,19 @@ func (onceCmd) Run(a *app) error {
 	if err != nil {
 		return usageError{err}
 	}
+	auditing := newAuditing(config, store)
+	after := func(ctx context.Context, owner storage.Owner, organization string, now time.Time) {
+		if err := auditing.after(ctx, owner, organization, now); err != nil && ctx.Err() == nil {
+			a.log.Error("keys and access not audited", "organization_id", organization, "err", err)
+		}
+	}
 	var runs []storage.Run
 	for _, org := range config.Organizations {
 		client, err := newClient(a, org)
 		if err != nil {
 			return usageError{err}
 		}
-		c, err := newCollector(a, config, org, client, store, prices, nil, nil)
+		c, err := newCollector(a, config, org, client, store, prices, nil, after)
 		if err != nil {
 			return usageError{err}
 		}

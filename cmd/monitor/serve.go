@@ -181,6 +181,7 @@ type generation struct {
 
 	handler    http.Handler
 	collectors []*collector.Collector
+	audit      *auditing
 	snapshot   *metrics.Metrics
 	log        *slog.Logger
 
@@ -210,6 +211,7 @@ func (g *generation) build(a *app) error {
 	release, commit, goVersion := buildInfo()
 	g.log = a.log
 	g.mu, g.owns, g.collectors = &sync.Mutex{}, map[string]bool{}, nil
+	g.audit = newAuditing(g.config, g.store)
 	g.snapshot = metrics.New(g.store, metrics.Options{
 		MaxSeries: g.config.Metrics.MaxSeries, APIKeys: g.config.Metrics.APIKeys,
 	})
@@ -226,7 +228,7 @@ func (g *generation) build(a *app) error {
 		if err != nil {
 			return usageError{err}
 		}
-		c, err := newCollector(a, g.config, org, client, g.store, prices, g.owning, g.refresh)
+		c, err := newCollector(a, g.config, org, client, g.store, prices, g.owning, g.after)
 		if err != nil {
 			return usageError{err}
 		}
@@ -266,7 +268,15 @@ func (g *generation) owning(ctx context.Context, organization string, owns bool)
 	}
 }
 
-// refresh brings the metrics of stored data up to date, after each tick.
+// after audits keys and access and brings the metrics up to date, after each tick.
+func (g *generation) after(ctx context.Context, owner storage.Owner, organization string, now time.Time) {
+	if err := g.audit.after(ctx, owner, organization, now); err != nil && ctx.Err() == nil {
+		g.log.Error("keys and access not audited", "organization_id", organization, "err", err)
+	}
+	g.refresh(ctx, organization, now)
+}
+
+// refresh brings the metrics of stored data up to date.
 func (g *generation) refresh(ctx context.Context, _ string, now time.Time) {
 	g.mu.Lock()
 	owns := maps.Clone(g.owns)

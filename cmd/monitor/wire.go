@@ -44,7 +44,7 @@ func clientOptions(a *app, org OrganizationConfig) adminapi.Options {
 func newCollector(
 	a *app, config *Config, org OrganizationConfig, client *adminapi.Client, store storage.Store, prices *pricing.Table,
 	owning func(ctx context.Context, organization string, owns bool),
-	after func(ctx context.Context, organization string, now time.Time),
+	after func(ctx context.Context, owner storage.Owner, organization string, now time.Time),
 ) (*collector.Collector, error) {
 	return collector.New(collector.Options{
 		Name: org.Name, Client: client, Store: store, Prices: prices, Log: a.log, Owning: owning, After: after,

@@ -69,8 +69,9 @@ type Options struct {
 	Prices *pricing.Table
 	Config Config
 	Log    *slog.Logger
-	// After is called when a tick has been stored, also when its jobs failed. It handles its own errors.
-	After func(ctx context.Context, organizationID string, now time.Time)
+	// After is called when a tick has been stored, also when its jobs failed. It may write through the
+	// owner. It handles its own errors.
+	After func(ctx context.Context, owner storage.Owner, organizationID string, now time.Time)
 	// Owning, where not nil, is called when this process begins (true) or ceases (false) to work the
 	// organization, and each time that it finds another one doing so (false).
 	Owning func(ctx context.Context, organizationID string, owns bool)

@@ -95,7 +95,7 @@ func (w *world) collector() *collector.Collector {
 	c, err := collector.New(collector.Options{
 		Name: w.name, Client: w.client, Store: w.store, Prices: w.prices, Config: w.config,
 		Log: w.logger(),
-		After: func(_ context.Context, id string, now time.Time) {
+		After: func(_ context.Context, _ storage.Owner, id string, now time.Time) {
 			require.Equal(w.t, w.id, id)
 			if w.after != nil {
 				w.after(now)

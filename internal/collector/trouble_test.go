@@ -284,7 +284,7 @@ func TestTwoCollectors(t *testing.T) {
 			ctx, stop[i] = context.WithCancel(w.t.Context())
 			c, err := collector.New(collector.Options{
 				Client: w.client, Store: w.store, Prices: w.prices, Config: w.config, Log: w.logger(),
-				After: func(context.Context, string, time.Time) { ticks[i].Add(1) },
+				After: func(context.Context, storage.Owner, string, time.Time) { ticks[i].Add(1) },
 			})
 			require.NoError(w.t, err)
 			go func() { done <- c.Run(ctx) }()

@@ -184,7 +184,7 @@ func (w *worker) after(ctx context.Context, now time.Time) error {
 		}
 	}
 	if w.After != nil {
-		w.After(ctx, w.org.ID, now)
+		w.After(ctx, w.owner, w.org.ID, now)
 	}
 	return ctx.Err()
 }
