@@ -212,9 +212,9 @@ func (o audited) table(w io.Writer) error {
 		_, err := fmt.Fprintf(w, "%s: nothing to find.\n", printable(o.Name))
 		return err
 	}
-	s := sheet{columns: []string{"severity", "check", "name", "workspace", "owner", "since", "cost_usd_30d", "what", "command"}}
+	s := sheet{columns: []string{"severity", "check", "name", "workspace", "owner", "since", "cost_usd_30d", "basis", "what", "command"}}
 	for _, f := range o.Findings {
-		cost := ""
+		cost, basis := "", string(f.Basis)
 		if f.About == storage.AboutKey {
 			cost = report.USD(f.Cost)
 		}
@@ -222,7 +222,7 @@ func (o audited) table(w io.Writer) error {
 		if !f.Since.IsZero() {
 			since = f.Since.Format(time.DateOnly)
 		}
-		s.add(f.Severity, f.Check, f.Name, o.workspace(f), f.Owner, since, cost, f.What, f.Command)
+		s.add(f.Severity, f.Check, f.Name, o.workspace(f), f.Owner, since, cost, basis, f.What, f.Command)
 	}
 	return s.write(w, "table")
 }
@@ -255,14 +255,14 @@ func notes(w io.Writer, o audited) {
 		line("Not checked: %s: %s", g.Check, g.Reason)
 	}
 	for _, e := range o.Exceptions {
-		end := e.Until.Format("2006-01-02 15:04")
+		end := e.Until.Add(-time.Second).Format(time.DateOnly) // its last day
 		switch e.State {
 		case storage.ExceptionInForce:
-			line("Exception until %s: %s, %s (%s); hides %s", end, e.Subject, e.Check, e.Reason, strings.Join(e.Hides, ", "))
+			line("Exception through %s: %s, %s (%s); hides %s", end, e.Subject, e.Check, e.Reason, strings.Join(e.Hides, ", "))
 		case storage.ExceptionUnused:
-			line("Warning: the exception of %s, %s, until %s hides nothing: remove it (%s)", e.Subject, e.Check, end, e.Reason)
+			line("Warning: the exception of %s, %s, through %s hides nothing: remove it (%s)", e.Subject, e.Check, end, e.Reason)
 		case storage.ExceptionEnded:
-			line("Warning: the exception of %s, %s, ended %s: remove or renew it (%s)", e.Subject, e.Check, end, e.Reason)
+			line("Warning: the exception of %s, %s, ended with %s: remove or renew it (%s)", e.Subject, e.Check, end, e.Reason)
 		}
 	}
 }

@@ -127,7 +127,7 @@ func (b *builder) small() {
 	personal := b.apiKey("ben-laptop", nil, ben, 150)
 	personal.principal = ben
 	personal.expires = b.born.AddDate(0, 0, 45)
-	b.stream(personal, chat(8), sonnet, 900, -9999)
+	b.stream(personal, chat(8), sonnet, 900, 3) // since then in another workspace, see below
 	robot := b.apiKey("deploy-bot", standard, nil, 140)
 	robot.service = b.id("svac", "deploy-bot")
 	robot.createdBy = &creatorRef{ID: robot.service, Type: "service_account"}
@@ -158,6 +158,7 @@ func (b *builder) small() {
 	b.stream(expired, chat(4), sonnet, 900, -9999)
 
 	b.smallWithoutKeys(standard, production, research, code, web, agents, []*user{ben, eva, finn, gita})
+	b.stream(personal, chat(8), sonnet, 3, -9999).workspace = production.ID // a key of the organization that moves
 }
 
 // smallWithoutKeys adds use without a key (Console, OAuth, federation), and what is only on the bill.

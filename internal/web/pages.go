@@ -22,9 +22,9 @@ var templates embed.FS
 type pages map[string]*template.Template
 
 func parsePages() pages {
-	funcs := template.FuncMap{"usd": report.USD, "count": report.Count, "time": clock, "ago": ago}
+	funcs := template.FuncMap{"usd": report.USD, "count": report.Count, "time": clock, "ago": ago, "moment": moment}
 	ps := pages{}
-	for _, name := range []string{"status.html", "error.html"} {
+	for _, name := range []string{"status.html", "keys.html", "error.html"} {
 		ps[name] = template.Must(template.New("layout.html").Funcs(funcs).
 			ParseFS(templates, "templates/layout.html", "templates/"+name))
 	}
@@ -181,6 +181,14 @@ func rank(a report.Answer, d spend.Dimension) ranking {
 		out.Rows = append(out.Rows, x)
 	}
 	return out
+}
+
+// moment writes an instant that may not be known, to the minute.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "an unknown time"
+	}
+	return t.UTC().Format("2006-01-02 15:04")
 }
 
 // clock writes an instant for people, to the minute.

@@ -71,9 +71,11 @@ func New(o Options) http.Handler {
 	mux.Handle("/api/v1/jobs", get(s.api(s.jobs)))
 	mux.Handle("/api/v1/status", get(s.api(s.status)))
 	mux.Handle("/api/v1/keys", get(s.api(s.keys)))
+	mux.Handle("/api/v1/audit", get(s.api(s.auditAPI)))
 	mux.Handle("/api/", s.api(nothingHere))
 
 	mux.Handle("/{$}", get(s.page("status.html", s.statusPage)))
+	mux.Handle("/keys", get(s.page("keys.html", s.keysPage)))
 	mux.Handle("/static/style.css", get(http.FileServerFS(static)))
 	mux.Handle("/", s.page("", func(*http.Request) (any, error) { return nil, errNoPage }))
 

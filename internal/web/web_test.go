@@ -46,6 +46,7 @@ func TestAPI(t *testing.T) {
 		"costs.json":  "/api/v1/costs?by=workspace,model&organization=acme&step=day&from=2026-11-19",
 		"usage.json":  "/api/v1/usage?by=api_key",
 		"keys.json":   "/api/v1/keys",
+		"audit.json":  "/api/v1/audit",
 		"jobs.json":   "/api/v1/jobs",
 		"status.json": "/api/v1/status",
 	} {
@@ -68,6 +69,7 @@ func TestAPIOfAnEmptyStore(t *testing.T) {
 		"/api/v1/costs?from=2026-11-01&to=2026-11-02": `{"as_of":null,"from":"2026-11-01T00:00:00Z","to":"2026-11-02T00:00:00Z",` +
 			`"data":[],"total":{"cost_usd":"0","list_usd":"0"}}`,
 		"/api/v1/keys":   `{"as_of":null,"data":[]}`,
+		"/api/v1/audit":  `{"as_of":null,"organizations":[],"data":[],"total":{"findings":0,"info":0,"warning":0,"critical":0}}`,
 		"/api/v1/jobs":   `{"as_of":"2026-11-22T10:30:00Z","data":[]}`,
 		"/api/v1/status": `{"version":"1.2.3","as_of":"2026-11-22T10:30:00Z","data":[]}`,
 	} {
@@ -89,6 +91,8 @@ func TestErrors(t *testing.T) {
 		{"GET", "/api/v1/costs?from=2026-12-01&to=2026-11-01", 400, "must be before to"},
 		{"GET", "/api/v1/usage?by=team", 400, `unknown dimension "team"`},
 		{"GET", "/api/v1/keys?workspace=a", 400, `unknown parameter "workspace"`},
+		{"GET", "/api/v1/audit?severity=bad", 400, "severity must be one of info, warning, critical"},
+		{"GET", "/api/v1/audit?who=b", 400, `unknown parameter "who"`},
 		{"GET", "/api/v1/jobs?a=b", 400, `unknown parameter "a"`},
 		{"GET", "/api/v1/status?a=b", 400, `unknown parameter "a"`},
 		{"GET", "/api/v2/costs", 404, "nothing here"},
