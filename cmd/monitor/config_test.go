@@ -43,7 +43,7 @@ func TestConfigExampleIsComplete(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(examplePath)
 	require.NoError(t, err)
-	all := strings.NewReplacer("\n  # ", "\n  ", "\n  #   ", "\n    ", "prices: {}", "prices:", "\n#  ", "\n  ").Replace(string(text))
+	all := strings.NewReplacer("\n  # ", "\n  ", "\n  #   ", "\n    ", "prices: {}", "prices:", "except: []", "except:", "own_domains: []", "own_domains: [acme.example]", "\n#  ", "\n  ").Replace(string(text))
 	var c Config
 	f := config.Load("all.yaml", []byte(all), environment{}.get, &c)
 	require.NoError(t, f.Err())

@@ -34,7 +34,9 @@
 //     hour or a day (ledger.go), what is held because it looks wrong (replace.go) and how a bill is
 //     shared out to usage (bill.go); the backends carry that out in their own SQL ([storage.Tx]).
 //  6. The running totals are brought up to date and the run is recorded. Then the function that the
-//     collector was given is called: metrics rebuilds its snapshot, so that a scrape costs nothing.
+//     collector was given is called: audit examines keys and access by a pure function of what is stored
+//     and leaves its findings in the store, and metrics rebuilds its snapshot, so that a scrape costs
+//     nothing.
 //  7. Until the next tick the collector reads history that is missing, in small windows.
 //
 // No decision in this asks the clock: `now` is a parameter. No state is kept in the process that

@@ -32,7 +32,7 @@ func TestConfigSchema(t *testing.T) {
 
 func schemaReflector(t *testing.T) *jsonschema.Reflector {
 	t.Helper()
-	comments := fieldComments(t, "config.go", "../../internal/pricing/table.go")
+	comments := fieldComments(t, "config.go", "../../internal/pricing/table.go", "../../internal/audit/config.go")
 	r := &jsonschema.Reflector{
 		FieldNameTag:               "yaml",
 		Anonymous:                  true,

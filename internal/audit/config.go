@@ -59,7 +59,7 @@ func Defaults() Config {
 	return Config{
 		UnusedFor: 90 * day, NeverUsedAfter: 30 * day, OlderThan: 365 * day, ExpiresWithin: 14 * day, ExpiredNotArchived: true,
 		InactiveFor: 90 * day, WokeAfter: 60 * day, NoExpiry: true, CreatorLeft: true, DefaultWorkspace: true, ArchivedWorkspace: true,
-		Moved: true, MaxAdmins: 5, NoWorkspaceRole: true, PendingInvites: 14 * day,
+		Moved: true, MaxAdmins: 5, NoWorkspaceRole: true, PendingInvites: 14 * day, OwnDomains: []string{}, Except: []Exception{},
 	}
 }
 

@@ -32,6 +32,7 @@ func (x *examination) except() []storage.AuditException {
 				state.Hides = append(state.Hides, fmt.Sprintf("%s: %s", f.Check, f.names[0]))
 			}
 		}
+		slices.Sort(state.Hides)
 		states = append(states, state)
 	}
 	var kept []found
