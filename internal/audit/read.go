@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/report"
@@ -106,30 +107,22 @@ func (a *Auditor) readUse(ctx context.Context, in *Input, now time.Time) (err er
 	if in.UsageAt.IsZero() || in.HistorySince.IsZero() || !a.Config.Moved && a.Config.WokeAfter == 0 {
 		return nil
 	}
-	latestDays, past := windows(a.Config, in.UsageAt)
-	if in.Recent, err = a.Store.KeySpans(ctx, in.Organization.ID, latestDays, nil); err != nil {
+	latest, past := windows(a.Config, in.UsageAt)
+	if in.Recent, err = a.Store.KeySpans(ctx, in.Organization.ID, latest, nil); err != nil {
 		return fmt.Errorf("recent use: %w", err)
 	}
-	if in.Before, err = a.Store.KeySpans(ctx, in.Organization.ID, past, nil); err != nil {
+	// The days just before settle most keys; of the others more is read.
+	near := spend.Window{Start: past.End.Add(-recent), End: past.End}
+	if in.Before, err = a.Store.KeySpans(ctx, in.Organization.ID, near, nil); err != nil {
 		return fmt.Errorf("use before: %w", err)
 	}
-	slept := []string{}
-	if a.Config.WokeAfter > 0 {
-		seen := map[string]bool{}
-		for _, s := range in.Before {
-			seen[s.APIKeyID] = true
-		}
-		born := map[string]time.Time{}
-		for _, k := range in.Keys {
-			born[k.ID] = k.CreatedAt
-		}
-		for _, s := range in.Recent { // a key that is new cannot have slept
-			if !seen[s.APIKeyID] && s.First.Start.Sub(born[s.APIKeyID]) >= a.Config.WokeAfter.Duration() {
-				seen[s.APIKeyID], slept = true, append(slept, s.APIKeyID)
-			}
-		}
+	open := a.open(in)
+	more, err := a.Store.KeySpans(ctx, in.Organization.ID, spend.Window{Start: past.Start, End: near.Start}, open)
+	if err != nil {
+		return fmt.Errorf("use before: %w", err)
 	}
-	found, err := a.Store.KeySpans(ctx, in.Organization.ID, spend.Window{Start: past.Start.Add(-earlier), End: past.Start}, slept)
+	in.Before = append(in.Before, more...)
+	found, err := a.Store.KeySpans(ctx, in.Organization.ID, spend.Window{Start: past.Start.Add(-earlier), End: past.Start}, a.slept(in, open))
 	if err != nil {
 		return fmt.Errorf("earlier use: %w", err)
 	}
@@ -139,6 +132,45 @@ func (a *Auditor) readUse(ctx context.Context, in *Input, now time.Time) (err er
 		}
 	}
 	return nil
+}
+
+// open lists the keys with recent use of which the days just before do not show that they neither slept nor
+// moved.
+func (a *Auditor) open(in *Input) []string {
+	before := spansByKey(in.Before)
+	open := []string{}
+	for id, recent := range spansByKey(in.Recent) {
+		settled := len(before[id]) > 0
+		for _, s := range recent {
+			known := func(same func(storage.KeySpan) bool) bool { return slices.ContainsFunc(before[id], same) }
+			settled = settled && known(func(b storage.KeySpan) bool { return b.WorkspaceID == s.WorkspaceID }) &&
+				known(func(b storage.KeySpan) bool { return b.Model == s.Model })
+		}
+		if !settled {
+			open = append(open, id)
+		}
+	}
+	slices.Sort(open)
+	return open
+}
+
+// slept lists those of the keys that were not used in the windows before and may have slept all the time. A
+// key that is new cannot have.
+func (a *Auditor) slept(in *Input, keys []string) []string {
+	slept := []string{}
+	if a.Config.WokeAfter == 0 {
+		return slept
+	}
+	before, recent := spansByKey(in.Before), spansByKey(in.Recent)
+	for _, k := range in.Keys {
+		if _, ok := slices.BinarySearch(keys, k.ID); !ok || len(before[k.ID]) > 0 {
+			continue
+		}
+		if in.UsageAt.Sub(k.CreatedAt) >= a.Config.WokeAfter.Duration() && len(recent[k.ID]) > 0 {
+			slept = append(slept, k.ID)
+		}
+	}
+	return slept
 }
 
 // longestGap is how long a gap in the history may be for what is before it to count as known.

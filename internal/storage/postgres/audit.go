@@ -12,20 +12,43 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
-// Spans lists the series with use.
+// mostProbes is up to how many rows are looked up one by one rather than found by reading all of a window.
+const mostProbes = 500_000
+
+// Spans lists the series with use. Those of a few keys are looked up bucket by bucket. The planner is kept
+// from a third way, which it would take by a wrong guess: to walk all of the window's index for each series.
 func (t *tx) Spans(ctx context.Context, table storage.Table, w spend.Window, keys []string) ([]storage.SeriesSpan, error) {
-	args, only := []any{t.organization, w.Start, w.End}, ""
+	const use = `(uncached_input > 0 or cache_read_input > 0 or cache_creation_5m_input > 0 or cache_creation_1h_input > 0
+		or output > 0 or web_searches > 0)`
+	args := []any{t.organization, w.Start, w.End}
+	rows := "select series, bucket from " + string(table) + " where organization = $1 and bucket >= $2 and bucket < $3 and " + use
 	if keys != nil {
-		args, only = append(args, keys), " and series in (select id from series where organization = $1 and api_key_id = any($4))"
+		ids, err := collect(ctx, t, "select id from series where organization = $1 and api_key_id = any($2)", []any{t.organization, keys}, pgx.RowTo[int64])
+		if err != nil {
+			return nil, err
+		}
+		args = append(args, ids)
+		g := table.Grain()
+		if int64(len(ids))*int64(w.Duration()/g.Duration()) <= mostProbes {
+			args[1], args[2] = g.Ceil(w.Start), w.End.Add(-time.Second)
+			args = append(args, g.Duration())
+			rows = `
+				select s.id as series, b.bucket
+				from unnest($4::bigint[]) as s (id)
+				cross join generate_series($2::timestamptz, $3::timestamptz, $5::interval) as b (bucket)
+				cross join lateral (
+					select 1 from ` + string(table) + ` u
+					where u.organization = $1 and u.bucket = b.bucket and u.series = s.id and ` + use + `
+					offset 0) u`
+		} else {
+			rows += " and series + 0 in (select unnest($4::bigint[]))"
+		}
 	}
 	return collect(ctx, t, `
 		select s.api_key_id, s.workspace_id, s.model, extract(epoch from f.first)::bigint, extract(epoch from f.last)::bigint
 		from (
 			select series, min(bucket) as first, max(bucket) as last
-			from `+string(table)+`
-			where organization = $1 and bucket >= $2 and bucket < $3
-				and (uncached_input > 0 or cache_read_input > 0 or cache_creation_5m_input > 0
-					or cache_creation_1h_input > 0 or output > 0 or web_searches > 0)`+only+`
+			from (`+rows+`) r
 			group by series) f
 		join series s on s.id = f.series`, args, pgx.RowToStructByPos[storage.SeriesSpan])
 }

@@ -3,34 +3,47 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
-// Spans lists the series with use.
+// mostProbes is up to how many rows are looked up one by one rather than found by reading all of a window.
+const mostProbes = 500_000
+
+// Spans lists the series with use. Those of a few keys are looked up bucket by bucket.
 func (t *tx) Spans(ctx context.Context, table storage.Table, w spend.Window, keys []string) ([]storage.SeriesSpan, error) {
-	query := `
+	when, args := `bucket >= ? and bucket < ?`, []any{t.organization, w.Start.Unix(), w.End.Unix()}
+	if keys != nil {
+		list, err := json.Marshal(keys)
+		if err != nil {
+			return nil, err
+		}
+		const of = `select id from series where organization = ? and api_key_id in (select value from json_each(?))`
+		var n int64
+		if err := t.QueryRowContext(ctx, `select count(*) from (`+of+`)`, t.organization, string(list)).Scan(&n); err != nil {
+			return nil, err
+		}
+		g := table.Grain()
+		if buckets := int64(w.Duration() / g.Duration()); n*buckets <= mostProbes {
+			when = `bucket in (with recursive b (x) as (select ? union all select x + ? from b where x + ? < ?) select x from b)`
+			args = []any{t.organization, g.Ceil(w.Start).Unix(), int64(g), int64(g), w.End.Unix()}
+		}
+		when += ` and series in (` + of + `)`
+		args = append(args, t.organization, string(list))
+	}
+	return collect(ctx, t, `
 		select s.api_key_id, s.workspace_id, s.model, f.first, f.last
 		from (
 			select series, min(bucket) as first, max(bucket) as last
-			from ` + string(table) + `
-			where organization = ? and bucket >= ? and bucket < ?
+			from `+string(table)+`
+			where organization = ? and `+when+`
 				and (uncached_input > 0 or cache_read_input > 0 or cache_creation_5m_input > 0 or cache_creation_1h_input > 0
-					or output > 0 or web_searches > 0)`
-	args := []any{t.organization, w.Start.Unix(), w.End.Unix()}
-	if keys != nil {
-		query += ` and series in (select id from series where organization = ? and api_key_id in (` +
-			strings.TrimSuffix(strings.Repeat(`?, `, len(keys)), `, `) + `))`
-		args = append(args, t.organization)
-		for _, k := range keys {
-			args = append(args, k)
-		}
-	}
-	return collect(ctx, t, query+` group by series) f join series s on s.id = f.series`, args, func(scan scanner) (s storage.SeriesSpan, err error) {
+					or output > 0 or web_searches > 0)
+			group by series) f join series s on s.id = f.series`, args, func(scan scanner) (s storage.SeriesSpan, err error) {
 		err = scan(&s.APIKeyID, &s.WorkspaceID, &s.Model, &s.First, &s.Last)
 		return s, err
 	})

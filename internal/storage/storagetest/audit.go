@@ -70,6 +70,13 @@ var auditTests = []test{
 		}, e.spans("01 00:00/31 00:00"))
 		require.Equal(e, []string{"apikey_a wrkspc_a claude-x: 09 03:00+1h0m0s to 09 03:00+1h0m0s"}, e.spans("09 00:00/09 04:00"))
 		require.Equal(e, []string{"apikey_c wrkspc_a claude-x: 10 00:00+1h0m0s to 10 00:00+1h0m0s"}, e.spans("01 00:00/31 00:00", "apikey_c", "apikey_z"))
+		// Centuries are not looked up bucket by bucket.
+		ages := spend.Window{Start: time.Unix(0, 0).UTC(), End: at("31 00:00").AddDate(200, 0, 0)}
+		all, err := e.store.KeySpans(e.Context(), org, ages, []string{"apikey_b", "apikey_a"})
+		require.NoError(e, err)
+		want, err := e.store.KeySpans(e.Context(), org, span("01 00:00/31 00:00"), nil)
+		require.NoError(e, err)
+		require.Equal(e, want[:3], all)
 		none, err := e.store.KeySpans(e.Context(), org, span("01 00:00/31 00:00"), []string{})
 		require.NoError(e, err)
 		require.Empty(e, none, "an empty list is no keys")
