@@ -84,6 +84,9 @@ func (c auditCmd) Run(a *app) error {
 			return usageError{errors.New("--fix goes with --format table only")}
 		}
 	}
+	if c.Fix && c.FailOn != "never" {
+		return usageError{errors.New("--fix does not go with --fail-on, which is for scripts")}
+	}
 	settings, err := a.config()
 	if err != nil {
 		return err
@@ -203,8 +206,37 @@ func (c auditCmd) print(a *app, all []audited) error {
 		fmt.Fprintln(a.stdout)
 		notes(a.stdout, o)
 	}
+	for _, line := range unusedEverywhere(all) {
+		fmt.Fprintln(a.stdout, line)
+	}
 	return nil
 }
+
+// unusedEverywhere warns of exceptions that are meant for several organizations and hide nothing in any of
+// those that were looked at.
+func unusedEverywhere(all []audited) (lines []string) {
+	used, seen := map[string]bool{}, map[string]bool{}
+	line := func(e storage.AuditException) string {
+		return fmt.Sprintf("Warning: the exception of %s, %s, through %s hides nothing in any organization: remove it (%s)",
+			printable(e.Subject), e.Check, lastDay(e.Until), printable(e.Reason))
+	}
+	for _, o := range all {
+		for _, e := range o.Exceptions {
+			used[line(e)] = used[line(e)] || e.State != storage.ExceptionElsewhere
+		}
+	}
+	for _, o := range all {
+		for _, e := range o.Exceptions {
+			if l := line(e); len(all) > 1 && !used[l] && !seen[l] {
+				seen[l], lines = true, append(lines, l)
+			}
+		}
+	}
+	return lines
+}
+
+// lastDay is the day of which the end is that of an exception.
+func lastDay(end time.Time) string { return end.Add(-time.Second).Format(time.DateOnly) }
 
 // table prints the findings for people.
 func (o audited) table(w io.Writer) error {
@@ -255,7 +287,7 @@ func notes(w io.Writer, o audited) {
 		line("Not checked: %s: %s", g.Check, g.Reason)
 	}
 	for _, e := range o.Exceptions {
-		end := e.Until.Add(-time.Second).Format(time.DateOnly) // its last day
+		end := lastDay(e.Until)
 		switch e.State {
 		case storage.ExceptionInForce:
 			line("Exception through %s: %s, %s (%s); hides %s", end, e.Subject, e.Check, e.Reason, strings.Join(e.Hides, ", "))

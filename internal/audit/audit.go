@@ -130,6 +130,12 @@ func (a *Auditor) Save(ctx context.Context, owner storage.Owner, organization st
 	return owner.SaveAudit(ctx, evaluation)
 }
 
+// Summary says in a line what a finding is about and what it is.
+func Summary(f storage.Finding) string {
+	kinds := map[string]string{storage.AboutKey: "API key", storage.AboutMember: "member", storage.AboutInvite: "invite of", storage.AboutOrganization: "organization"}
+	return fmt.Sprintf("%s %s: %s", kinds[f.About], f.Name, f.What)
+}
+
 // fresh is how old an evaluation may be for [Auditor.Findings] to take it.
 const fresh = time.Hour
 

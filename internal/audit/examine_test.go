@@ -299,6 +299,7 @@ func TestFindingSaysAllThereIs(t *testing.T) {
 		Command: `monitor admin keys disable apikey_1 --organization 'Acme'\''s own'`, Cost: 12 * spend.Dollar, Basis: spend.Allocated,
 	}}, got.Findings)
 	require.Equal(t, in.Costs, got.Costs)
+	require.Equal(t, "API key ci (222222): no use seen for 90 days", audit.Summary(got.Findings[0]))
 	require.Equal(t, now, got.EvaluatedAt)
 	require.Equal(t, ago(0.01).Truncate(time.Second), got.InventoryAt.Truncate(time.Second))
 	require.Equal(t, in.HistorySince, got.HistorySince)
@@ -370,6 +371,11 @@ func TestExceptions(t *testing.T) {
 		"api_key ci old: in force [old: ci (222222)]", "api_key apikey_1 no_expiry: in force [no_expiry: ci (222222)]",
 		"invite zoe@* *: in force [foreign_domain: zoe@else.example]", "member user_bo foreign_domain: in force [foreign_domain: bo@else.example]",
 	}, states, "one of another organization is not spoken of")
+
+	in.Several = true
+	_, states = except(audit.Exception{Member: "x", Check: "*", Until: today, Reason: "r"}, audit.Exception{Member: "x", Check: "*", Organization: "acme", Until: today, Reason: "r"})
+	require.Equal(t, []string{"member x *: unused here []", "member x *: unused []"}, states)
+	in.Several = false
 
 	found, states = except(
 		audit.Exception{APIKey: "ci", Check: "old", Until: today.AddDate(0, 0, -1), Reason: "r"},

@@ -20,6 +20,9 @@ func (x *examination) except() []storage.AuditException {
 		state := storage.AuditException{
 			Subject: e.subject(), Check: e.Check, Until: e.end(), Reason: e.Reason, State: storage.ExceptionUnused, Hides: []string{},
 		}
+		if x.Several && e.Organization == "" {
+			state.State = storage.ExceptionElsewhere
+		}
 		if !x.now.Before(e.end()) {
 			state.State = storage.ExceptionEnded
 			states = append(states, state)

@@ -223,13 +223,19 @@ func (x *examination) expired(k *key) {
 	})
 }
 
-// creatorLeft needs a list of members that is newer than the key: who just came is not on an older one.
-func (x *examination) creatorLeft(k *key) {
+// orphaned reports whether the key's creator is known to be no member. That needs a list of members that is
+// newer than the key: who just came is not on an older one.
+func (x *examination) orphaned(k *key) bool {
 	readAt, problem := x.list(storage.ListMembers, len(x.Members) == 0)
 	if problem != "" || k.CreatorType != "user" || k.CreatedByID == "" || !readAt.IsZero() && k.CreatedAt.After(readAt) {
-		return
+		return false
 	}
-	if _, member := x.members[k.CreatedByID]; member {
+	_, member := x.members[k.CreatedByID]
+	return !member
+}
+
+func (x *examination) creatorLeft(k *key) {
+	if !x.orphaned(k) {
 		return
 	}
 	left, seen := x.left[k.CreatedByID]
@@ -321,7 +327,7 @@ func (x *examination) woke(k *key) {
 		Check: Woke, Severity: Warning, Since: first.Start, What: "used again after " + days(slept) + " without use", Evidence: evidence,
 		Advice: "ask whose work it is; if nobody knows, disable it", Command: x.disable(k),
 	}
-	if _, member := x.members[k.CreatedByID]; !member && k.CreatorType == "user" && len(x.members) > 0 {
+	if x.orphaned(k) {
 		f.Severity = Critical
 		f.What += "; its creator has left"
 	}

@@ -103,6 +103,9 @@ const (
 	ExceptionInForce = "in force" // it hides findings
 	ExceptionUnused  = "unused"   // it is in force, and there is nothing that it hides
 	ExceptionEnded   = "ended"    // it hides nothing any more
+	// ExceptionElsewhere is of one that is in force for several organizations: there is nothing that it hides in
+	// this one.
+	ExceptionElsewhere = "unused here"
 )
 
 // AuditException is an exception of the configuration and what became of it.

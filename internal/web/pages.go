@@ -22,7 +22,7 @@ var templates embed.FS
 type pages map[string]*template.Template
 
 func parsePages() pages {
-	funcs := template.FuncMap{"usd": report.USD, "count": report.Count, "time": clock, "ago": ago, "moment": moment}
+	funcs := template.FuncMap{"usd": report.USD, "count": report.Count, "time": clock, "ago": ago, "moment": moment, "lastDay": lastDay}
 	ps := pages{}
 	for _, name := range []string{"status.html", "keys.html", "error.html"} {
 		ps[name] = template.Must(template.New("layout.html").Funcs(funcs).
@@ -190,6 +190,9 @@ func moment(t time.Time) string {
 	}
 	return t.UTC().Format("2006-01-02 15:04")
 }
+
+// lastDay is the day of which the end is given.
+func lastDay(end time.Time) string { return end.Add(-time.Second).UTC().Format(time.DateOnly) }
 
 // clock writes an instant for people, to the minute.
 func clock(t *time.Time) string {
