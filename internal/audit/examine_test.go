@@ -105,6 +105,8 @@ func TestChecks(t *testing.T) {
 	expires := func(in time.Duration) func(*audit.Input) {
 		return key(func(k *spend.APIKey) { k.ExpiresAt = now.Add(in) })
 	}
+	awake := span("wrkspc_a", "haiku", 2, 0.5)
+	awake.First = spend.Window{Start: ago(2), End: ago(2).Add(time.Hour)}
 	none := []string{}
 	for name, c := range map[string]struct {
 		in     []func(*audit.Input)
@@ -184,11 +186,11 @@ func TestChecks(t *testing.T) {
 		},
 
 		"woke": {
-			[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, []storage.KeySpan{span("wrkspc_a", "haiku", 70, 62.1)})}, nil,
+			[]func(*audit.Input){usedNow([]storage.KeySpan{awake}, []storage.KeySpan{span("wrkspc_a", "haiku", 70, 62)})}, nil,
 			[]string{"warning woke ci: used again after 60 days without use since 2026-11-24"},
 		},
-		"woke, but slept an hour too little": {
-			[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, []storage.KeySpan{span("wrkspc_a", "haiku", 70, 62)})}, nil, none,
+		"woke, but slept a day too little": {
+			[]func(*audit.Input){usedNow([]storage.KeySpan{awake}, []storage.KeySpan{span("wrkspc_a", "haiku", 70, 61)})}, nil, none,
 		},
 		"woke, slept longer than what is compared": {
 			[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, nil), func(in *audit.Input) { in.Earlier["apikey_1"] = used(99) }}, nil,
