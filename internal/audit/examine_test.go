@@ -245,6 +245,9 @@ func TestChecks(t *testing.T) {
 			[]func(*audit.Input){func(in *audit.Input) { in.WorkspaceMembers[0].WorkspaceID = "wrkspc_gone" }}, nil,
 			[]string{"info no_workspace_role bo@acme.example: is developer and has no role in any workspace but the default one since 2025-07-14"},
 		},
+		"no workspace role, and no workspace": {[]func(*audit.Input){func(in *audit.Input) {
+			in.Workspaces, in.WorkspaceMembers, in.Lists = in.Workspaces[:1], nil, in.Lists[:4]
+		}}, nil, none},
 		"no workspace role, implicit": {[]func(*audit.Input){func(in *audit.Input) { in.Members[1].Role, in.WorkspaceMembers = "billing", in.WorkspaceMembers[:0] }}, nil, none},
 		"invite":                      {[]func(*audit.Input){invite("zoe@acme.example", "user", 14)}, nil, []string{"warning invite_pending zoe@acme.example: was invited as user 14 days ago and has not answered since 2026-11-12"}},
 		"invite, young":               {[]func(*audit.Input){invite("zoe@acme.example", "user", 13.9)}, nil, none},
@@ -330,6 +333,8 @@ func TestGaps(t *testing.T) {
 		}))
 	require.Equal(t, []string{"invite_pending: the list of invites is refused to the credential (no reason given)", "foreign_domain: the list of invites is refused to the credential (no reason given)", "found creator_left"},
 		gaps(func(in *audit.Input) { in.Lists[3] = storage.ListRead{List: storage.ListInvites, RefusedAt: ago(1)} }))
+	require.Equal(t, []string{"invite_pending: the list of invites was not read yet", "foreign_domain: the list of invites was not read yet", "found creator_left"},
+		gaps(func(in *audit.Input) { in.Invites, in.Lists = nil, in.Lists[:3] }))
 	unread := "the list of members was not read yet"
 	require.Equal(t, []string{"creator_left: " + unread, "too_many_admins: " + unread, "no_workspace_role: " + unread, "foreign_domain: " + unread, "found foreign_domain", "found invite_pending"},
 		gaps(func(in *audit.Input) { in.Members, in.Lists = nil, in.Lists[3:] }))

@@ -27,7 +27,7 @@ func (x *examination) people() {
 			x.foreignMember(m)
 		}
 	}
-	if _, problem := x.list(storage.ListInvites, false); problem != "" {
+	if _, problem := x.list(storage.ListInvites, len(x.Invites) == 0 && len(x.Lists) > 0); problem != "" {
 		x.gap(problem, InvitePending, ForeignDomain)
 		return
 	}
@@ -72,8 +72,14 @@ func (x *examination) admins() {
 	})
 }
 
-// workspaceRoles finds members without a role in any workspace. Everybody is in the default one.
+// workspaceRoles finds members without a role in any workspace. Everybody is in the default one; where there
+// is no other, nobody can have a role.
 func (x *examination) workspaceRoles() {
+	if !slices.ContainsFunc(x.Workspaces, func(w spend.Workspace) bool {
+		return !w.Default && w.ID != spend.DefaultWorkspace && w.ArchivedAt.IsZero()
+	}) {
+		return
+	}
 	if _, problem := x.list(storage.ListWorkspaceMembers, len(x.WorkspaceMembers) == 0); problem != "" {
 		x.gap(problem, NoWorkspaceRole)
 		return
