@@ -15,6 +15,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"github.com/anthropic-monitor/monitor/internal/alerts"
+	"github.com/anthropic-monitor/monitor/internal/audit"
 	"github.com/anthropic-monitor/monitor/internal/collector"
 	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/metrics"
@@ -37,6 +38,8 @@ type Config struct {
 	Rules []alerts.RuleConfig `yaml:"rules"`
 	// A dead man's switch: asked for after each evaluation in which no rule failed.
 	Heartbeat HeartbeatConfig `yaml:"heartbeat"`
+	// What is looked for in keys and access; 0, false or "" switches a check off.
+	Audit audit.Config `yaml:"audit"`
 	// How much history is fetched on first start.
 	Backfill config.Duration `yaml:"backfill"`
 	// What /metrics shows.
@@ -171,6 +174,7 @@ func defaultConfig(getenv func(string) string) *Config {
 		Storage:       StorageConfig{SQLite: &SQLiteConfig{Path: filepath.Join(stateDir(getenv), "monitor.db")}},
 		Schedule:      ScheduleConfig{Usage: "* * * * *", Cost: "*/5 * * * *", Inventory: "*/10 * * * *", Evaluate: "* * * * *", Prune: "17 3 * * *"},
 		Retention:     RetentionConfig{Minute: 14 * day, Hour: 400 * day},
+		Audit:         audit.Defaults(),
 		Backfill:      90 * day,
 		Metrics:       MetricsConfig{MaxSeries: 20_000, APIKeys: true, ClaudeCodeActors: string(metrics.ActorsOff)},
 		Web:           WebConfig{Listen: "127.0.0.1:9599"},
@@ -249,6 +253,11 @@ func (c *Config) validate(f *config.File) {
 	c.Storage.validate(f)
 	c.Schedule.validate(f)
 	c.Retention.validate(f, c.Backfill)
+	var names []string
+	for _, o := range c.Organizations {
+		names = append(names, o.Name)
+	}
+	c.Audit.Validate(func(path, format string, args ...any) { f.Problem("audit."+path, format, args...) }, names)
 	if c.Metrics.MaxSeries < 0 {
 		f.Problem("metrics.max_series", "must not be negative (0 is no limit)")
 	}

@@ -50,7 +50,8 @@ func TestConfigExampleIsComplete(t *testing.T) {
 	text, err := os.ReadFile(examplePath)
 	require.NoError(t, err)
 	all := strings.NewReplacer("\n  # ", "\n  ", "\n  #   ", "\n    ", "prices: {}", "prices:", "\n#  ", "\n  ",
-		"teams: []", "teams:", "notifiers: []", "notifiers:", "digests: []", "digests:", "rules: []", "rules:").Replace(string(text))
+		"teams: []", "teams:", "notifiers: []", "notifiers:", "digests: []", "digests:", "rules: []", "rules:",
+		"except: []", "except:", "own_domains: []", "own_domains: [acme.example]").Replace(string(text))
 	var c Config
 	f := config.Load("all.yaml", []byte(all), environment{}.get, &c)
 	require.NoError(t, f.Err())

@@ -41,6 +41,7 @@ func (c demoCmd) Run(a *app) error {
 		return a.getenv(name)
 	})
 	config.Teams = demoTeams
+	config.Audit.OwnDomains = []string{sim.Domain}
 	config.Storage.SQLite = &SQLiteConfig{Path: filepath.Join(dir, "monitor.db")}
 	config.Rules = demoRules()
 	listener, err := c.listen(a, config.Web.Listen)

@@ -34,9 +34,10 @@
 //     hour or a day (ledger.go), what is held because it looks wrong (replace.go) and how a bill is
 //     shared out to usage (bill.go); the backends carry that out in their own SQL ([storage.Tx]).
 //  6. The running totals are brought up to date and the run is recorded. Then the function that the
-//     collector was given is called. The rules are judged ([alerts.Engine.Evaluate]): what each finds
-//     becomes the next state of its alerts (alerts/step.go, pure), states and messages are stored in
-//     one transaction of the owner, and messages that are due go out (alerts/deliver.go). Then metrics
+//     collector was given is called: audit examines keys and access by a pure function of what is stored
+//     and leaves its findings in the store. The rules are judged ([alerts.Engine.Evaluate]): what each
+//     finds becomes the next state of its alerts (alerts/step.go, pure), states and messages are stored
+//     in one transaction of the owner, and messages that are due go out (alerts/deliver.go). Then metrics
 //     rebuilds its snapshot, so that a scrape costs nothing. This also happens by a schedule of its own.
 //  7. Until the next tick the collector reads history that is missing, in small windows. Where nothing
 //     is, it compares settled days with the reports' totals, with the other generation's reports and

@@ -37,10 +37,11 @@ var allowed = map[string]string{
 	"internal/metrics":   "report storage spend team",
 	"internal/web":       "report forecast storage spend config pricing team",
 
+	"internal/audit":  "report storage spend config",
 	"internal/export": "metrics report storage spend team",
 	"internal/admin":  "adminapi storage spend config",
 
-	"cmd/monitor": "admin adminapi alerts collector config export forecast metrics pricing report sim spend storage storage/postgres storage/sqlite team web",
+	"cmd/monitor": "admin adminapi alerts audit collector config export forecast metrics pricing report sim spend storage storage/postgres storage/sqlite team web",
 
 	// Only tests import these.
 	"internal/golden":              "",

@@ -73,8 +73,9 @@ type cli struct {
 	Check    checkCmd    `cmd:"" help:"Read the configuration and print every problem."`
 	Doctor   doctorCmd   `cmd:"" help:"Try key, reports, clock, database and notifiers for real."`
 	Report   reportCmd   `cmd:"" help:"Print cost or usage."`
-	Export   exportCmd   `cmd:"" help:"Write stored history for Prometheus, a spreadsheet or a FOCUS tool."`
 	Alerts   alertsCmd   `cmd:"" help:"List alerts and their history, silence them, test a notifier, backtest a rule."`
+	Audit    auditCmd    `cmd:"" help:"Print what there is to find about keys and access."`
+	Export   exportCmd   `cmd:"" help:"Write stored history for Prometheus, a spreadsheet or a FOCUS tool."`
 	Admin    adminCmd    `cmd:"" help:"Change the organization: members, invites, workspaces, keys."`
 	Sim      simCmd      `cmd:"" help:"Serve a simulated Admin API."`
 	Version  versionCmd  `cmd:"" help:"Print version, commit and Go version."`

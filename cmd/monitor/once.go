@@ -35,8 +35,12 @@ func (onceCmd) Run(a *app) error {
 	if err != nil {
 		return usageError{err}
 	}
+	auditing := newAuditing(config, store)
 	var judging error
-	judge := func(ctx context.Context, owner storage.Owner, organization string, now time.Time) {
+	after := func(ctx context.Context, owner storage.Owner, organization string, now time.Time) {
+		if err := auditing.after(ctx, owner, organization, now); err != nil && ctx.Err() == nil {
+			a.log.Error("keys and access not audited", "organization_id", organization, "err", err)
+		}
 		judging = errors.Join(judging, engine.Evaluate(ctx, owner, organization, now))
 	}
 	var runs []storage.Run
@@ -45,7 +49,7 @@ func (onceCmd) Run(a *app) error {
 		if err != nil {
 			return usageError{err}
 		}
-		c, err := newCollector(a, config, org, client, store, prices, nil, judge)
+		c, err := newCollector(a, config, org, client, store, prices, nil, after)
 		if err != nil {
 			return usageError{err}
 		}

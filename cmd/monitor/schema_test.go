@@ -33,7 +33,9 @@ func TestConfigSchema(t *testing.T) {
 
 func schemaReflector(t *testing.T) *jsonschema.Reflector {
 	t.Helper()
-	files := []string{"config.go", "../../internal/pricing/table.go", "../../internal/team/team.go", "../../internal/alerts/notifier_config.go"}
+	files := []string{
+		"config.go", "../../internal/pricing/table.go", "../../internal/team/team.go", "../../internal/alerts/notifier_config.go", "../../internal/audit/config.go",
+	}
 	rules, err := filepath.Glob("../../internal/alerts/rule*.go")
 	require.NoError(t, err)
 	comments := fieldComments(t, append(files, rules...)...)

@@ -183,6 +183,7 @@ type generation struct {
 	handler    http.Handler
 	collectors []*collector.Collector
 	engine     *alerts.Engine
+	audit      *auditing
 	snapshot   *metrics.Metrics
 	log        *slog.Logger
 
@@ -212,6 +213,7 @@ func (g *generation) build(a *app) error {
 	release, commit, goVersion := buildInfo()
 	g.log = a.log
 	g.mu, g.owns, g.collectors = &sync.Mutex{}, map[string]bool{}, nil
+	g.audit = newAuditing(g.config, g.store)
 	g.snapshot = metrics.New(g.store, metrics.Options{
 		MaxSeries: g.config.Metrics.MaxSeries, APIKeys: g.config.Metrics.APIKeys, Teams: g.config.Teams,
 		ClaudeCodeActors: metrics.Actors(g.config.Metrics.ClaudeCodeActors),
@@ -274,8 +276,11 @@ func (g *generation) owning(ctx context.Context, organization string, owns bool)
 	}
 }
 
-// after judges the rules and brings the metrics up to date, after each tick.
+// after audits keys and access, judges the rules and brings the metrics up to date, after each tick.
 func (g *generation) after(ctx context.Context, owner storage.Owner, organization string, now time.Time) {
+	if err := g.audit.after(ctx, owner, organization, now); err != nil && ctx.Err() == nil {
+		g.log.Error("keys and access not audited", "organization_id", organization, "err", err)
+	}
 	if err := g.engine.Evaluate(ctx, owner, organization, now); err != nil && ctx.Err() == nil {
 		g.log.Error("rules not evaluated", "organization_id", organization, "err", err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/adminapi"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 // How often lists are read that change rarely, and over how many runs the workspaces are spread.
@@ -27,16 +28,16 @@ type list struct {
 // inventory lists the lists; keys come after their workspaces.
 func (w *worker) inventory() []list {
 	return []list{
-		{"workspaces", 0, true, func(ctx context.Context, now time.Time) error {
+		{storage.ListWorkspaces, 0, true, func(ctx context.Context, now time.Time) error {
 			return save(ctx, now, w.Client.Workspaces, w.owner.SaveWorkspaces)
 		}},
-		{"api_keys", 0, true, func(ctx context.Context, now time.Time) error {
+		{storage.ListAPIKeys, 0, true, func(ctx context.Context, now time.Time) error {
 			return save(ctx, now, w.apiKeys, w.owner.SaveAPIKeys)
 		}},
-		{"members", peopleEvery, false, func(ctx context.Context, now time.Time) error {
+		{storage.ListMembers, peopleEvery, false, func(ctx context.Context, now time.Time) error {
 			return save(ctx, now, w.Client.Members, w.owner.SaveMembers)
 		}},
-		{"invites", peopleEvery, false, func(ctx context.Context, now time.Time) error {
+		{storage.ListInvites, peopleEvery, false, func(ctx context.Context, now time.Time) error {
 			return save(ctx, now, w.Client.Invites, w.owner.SaveInvites)
 		}},
 		{"rate_limits", limitsEvery, false, func(ctx context.Context, now time.Time) error {
@@ -81,7 +82,7 @@ func (w *worker) collectInventory(ctx context.Context, now time.Time) error {
 		if !w.listDue(l.name, l.every, now) {
 			continue
 		}
-		err := w.readList(ctx, l.name, l.need, func() error { return l.do(ctx, now) })
+		err := w.readList(ctx, now, l.name, l.need, func() error { return l.do(ctx, now) })
 		if err != nil {
 			errs = append(errs, err)
 		} else {
@@ -100,12 +101,19 @@ func (w *worker) listDue(name string, every time.Duration, now time.Time) bool {
 	return w.once || !read || now.Sub(last) >= every-time.Minute
 }
 
-// readList reads a list. Where a refusal is no failure it is logged once.
-func (w *worker) readList(ctx context.Context, name string, need bool, read func() error) error {
+// readList reads a list and records that it was read, or refused. Where a refusal is no failure it is
+// logged once.
+func (w *worker) readList(ctx context.Context, now time.Time, name string, need bool, read func() error) error {
 	err := read()
+	if err == nil {
+		return w.owner.SaveListRead(ctx, storage.ListRead{List: name, ReadAt: now})
+	}
 	var e *adminapi.Error
-	if need || !errors.As(err, &e) || !e.Refused() || e.Kind == adminapi.KindAuthentication {
+	if !errors.As(err, &e) || !e.Refused() || e.Kind == adminapi.KindAuthentication {
 		return err
+	}
+	if saveErr := w.owner.SaveListRead(ctx, storage.ListRead{List: name, RefusedAt: now, Reason: e.Message}); saveErr != nil || need {
+		return errors.Join(err, saveErr)
 	}
 	if _, known := w.refusedLists[name]; !known {
 		w.refusedLists[name] = struct{}{}
@@ -136,7 +144,7 @@ func (w *worker) collectWorkspaces(ctx context.Context, now time.Time) error {
 			continue
 		}
 		left--
-		err := w.readList(ctx, "workspace_members", false, func() error {
+		err := w.readList(ctx, now, storage.ListWorkspaceMembers, false, func() error {
 			ms, err := w.Client.WorkspaceMembers(ctx, ws.ID)
 			if err != nil {
 				return err
@@ -144,7 +152,7 @@ func (w *worker) collectWorkspaces(ctx context.Context, now time.Time) error {
 			return w.owner.SaveWorkspaceMembers(ctx, ws.ID, ms, now)
 		})
 		if !stops(err) {
-			err = errors.Join(err, w.readList(ctx, "workspace_rate_limits", false, func() error {
+			err = errors.Join(err, w.readList(ctx, now, "workspace_rate_limits", false, func() error {
 				ls, err := w.Client.WorkspaceRateLimits(ctx, ws.ID)
 				if err != nil {
 					return err

@@ -148,3 +148,37 @@ func TestNewRefuses(t *testing.T) {
 		})
 	}
 }
+
+// What lists were read, and which one the credential may not read, is there for the audit to say.
+func TestListsRead(t *testing.T) {
+	bubble(t, sim.Options{Seed: 4, Scale: 1}, func(w *world) {
+		reads := func() map[string]storage.ListRead {
+			ls, err := w.store.ListReads(w.t.Context(), w.id)
+			require.NoError(w.t, err)
+			by := map[string]storage.ListRead{}
+			for _, l := range ls {
+				by[l.List] = l
+			}
+			return by
+		}
+		once := func() time.Time {
+			time.Sleep(time.Minute)
+			now := time.Now().UTC()
+			_, err := w.collector().Once(w.t.Context(), now)
+			require.NoError(w.t, err)
+			return now.Truncate(time.Second)
+		}
+		w.org.Faults().Arm(sim.Rule{Fault: sim.Forbidden, Path: "/organizations/users"})
+		at := once()
+		require.True(w.t, reads()[storage.ListMembers].Refused())
+		require.NotEmpty(w.t, reads()[storage.ListMembers].Reason)
+		for _, l := range []string{storage.ListWorkspaces, storage.ListAPIKeys, storage.ListInvites, storage.ListWorkspaceMembers} {
+			require.Equal(w.t, at, reads()[l].ReadAt, l)
+			require.False(w.t, reads()[l].Refused(), l)
+		}
+		w.org.Faults().Disarm()
+		at = once()
+		require.False(w.t, reads()[storage.ListMembers].Refused())
+		require.Equal(w.t, at, reads()[storage.ListMembers].ReadAt)
+	})
+}

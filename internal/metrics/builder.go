@@ -99,6 +99,9 @@ func (b *builder) measured(ctx context.Context, h *costHistory) error {
 	if err := b.drift(ctx); err != nil {
 		return err
 	}
+	if err := b.audit(ctx); err != nil {
+		return err
+	}
 	if err := b.alerts(ctx); err != nil {
 		return err
 	}
@@ -231,4 +234,23 @@ func (b *builder) dropped() {
 	for _, metric := range slices.Sorted(maps.Keys(b.folded)) {
 		b.gauge(seriesDropped, float64(b.folded[metric]), metric)
 	}
+}
+
+// audit adds how many findings there are of each check that is on.
+func (b *builder) audit(ctx context.Context) error {
+	a, err := b.store.Audit(ctx, b.id)
+	if err != nil {
+		return fmt.Errorf("audit: %w", err)
+	}
+	type kind struct{ check, severity string }
+	counts := map[kind]int{}
+	for _, f := range a.Findings {
+		counts[kind{f.Check, f.Severity}]++
+	}
+	for _, c := range a.Checks {
+		for _, s := range c.Severities {
+			b.gauge(auditFindings, float64(counts[kind{c.Name, s}]), c.Name, s)
+		}
+	}
+	return nil
 }

@@ -75,6 +75,9 @@ var (
 	keyInfo = desc("anthropic_api_key_info",
 		"1 for each API key: its id, its status and its owner.",
 		"workspace", "api_key", "api_key_id", "status", "owner")
+	auditFindings = desc("anthropic_audit_findings",
+		"What the audit of keys and access finds, for each check that is on, with 0 for nothing.",
+		"check", "severity")
 	cacheHitRatio = desc("anthropic_cache_hit_ratio",
 		"Input tokens read from the cache over all input tokens, in the last complete hour, "+asOf+".",
 		"workspace", "model")
@@ -101,7 +104,7 @@ var (
 
 	descs = []*prometheus.Desc{
 		tokensTotal, requestsTotal, webSearchesTotal, costTotal, keyTokensTotal, unpricedTotal, cost, keyCost, teamCost, keyLastUsed,
-		keyInfo, cacheHitRatio, rateLimit, rateLimitUsed, driftRatio, dataTimestamp,
+		keyInfo, auditFindings, cacheHitRatio, rateLimit, rateLimitUsed, driftRatio, dataTimestamp,
 		jobLastSuccess, seriesDropped, leader, snapshotTimestamp,
 	}
 )

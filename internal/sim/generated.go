@@ -11,7 +11,7 @@ func (b *builder) generated(keys int) {
 		if i < 2 {
 			role = "admin"
 		}
-		b.user(fmt.Sprintf("Person %04d", i+1), role, home, 700-i%600)
+		b.user(fmt.Sprintf("Person %04d", i+1), role, Domain, 700-i%600)
 	}
 	b.workspace("Default", 900, nil)
 	for i := range max((keys+19)/20, 1) {

@@ -23,22 +23,24 @@ const (
 	opus, sonnet, haiku = "claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-5-5"
 	fable, oldHaiku     = "claude-fable-5-2", "claude-haiku-4-5-20251001"
 	unpriced            = "claude-meadow-1-preview"
-	home                = "acme-robotics.example"
 )
+
+// Domain is that of the e-mail addresses of the hand-made organization.
+const Domain = "acme-robotics.example"
 
 // small is the hand-made organization: a plausible one with each odd case of the API once.
 func (b *builder) small() {
 	b.organization = organization{ID: newUUID(b.seed, "organization"), Type: "organization"}
-	ada := b.user("Ada Marsh", "admin", home, 900)
-	ben := b.user("Ben Ortiz", "admin", home, 700)
-	b.user("Cleo Tanaka", "billing", home, 650)
-	dev := b.user("Dev Patel", "developer", home, 500)
-	eva := b.user("Eva Lind", "developer", home, 420)
-	finn := b.user("Finn Okafor", "claude_code_user", home, 200)
-	gita := b.user("Gita Rao", "claude_code_user", home, 150)
-	b.user("Hugo Petit", "user", home, 90)
+	ada := b.user("Ada Marsh", "admin", Domain, 900)
+	ben := b.user("Ben Ortiz", "admin", Domain, 700)
+	b.user("Cleo Tanaka", "billing", Domain, 650)
+	dev := b.user("Dev Patel", "developer", Domain, 500)
+	eva := b.user("Eva Lind", "developer", Domain, 420)
+	finn := b.user("Finn Okafor", "claude_code_user", Domain, 200)
+	gita := b.user("Gita Rao", "claude_code_user", Domain, 150)
+	b.user("Hugo Petit", "user", Domain, 90)
 	iris := b.user("Iris Novak", "developer", "freelance.example", 60)
-	b.user("Jon Berg", "user", home, 30)
+	b.user("Jon Berg", "user", Domain, 30)
 	left := &user{ID: b.id("user", "Nils Holm")} // created keys, then left the organization
 
 	standard := b.workspace("Default", 900, nil)
@@ -125,7 +127,7 @@ func (b *builder) small() {
 	personal := b.apiKey("ben-laptop", nil, ben, 150)
 	personal.principal = ben
 	personal.expires = b.born.AddDate(0, 0, 45)
-	b.stream(personal, chat(8), sonnet, 900, -9999)
+	b.stream(personal, chat(8), sonnet, 900, 3) // since then in another workspace, see below
 	robot := b.apiKey("deploy-bot", standard, nil, 140)
 	robot.service = b.id("svac", "deploy-bot")
 	robot.createdBy = &creatorRef{ID: robot.service, Type: "service_account"}
@@ -156,6 +158,7 @@ func (b *builder) small() {
 	b.stream(expired, chat(4), sonnet, 900, -9999)
 
 	b.smallWithoutKeys(standard, production, research, code, web, agents, []*user{ben, eva, finn, gita})
+	b.stream(personal, chat(8), sonnet, 3, -9999).workspace = production.ID // a key of the organization that moves
 }
 
 // smallWithoutKeys adds use without a key (Console, OAuth, federation), and what is only on the bill.
@@ -202,8 +205,8 @@ func (b *builder) smallInvites() {
 		days               int
 		accepted           bool
 	}{
-		{"jon.berg", home, "user", 33, true}, {"kim.sato", home, "developer", 16, false},
-		{"lea.roy", "partner.example", "user", 3, false}, {"max.ito", home, "billing", 50, false},
+		{"jon.berg", Domain, "user", 33, true}, {"kim.sato", Domain, "developer", 16, false},
+		{"lea.roy", "partner.example", "user", 3, false}, {"max.ito", Domain, "billing", 50, false},
 	} {
 		at := b.ago("invite/"+i.name, i.days)
 		v := newInvite(b.id("invite", i.name), i.name+"@"+i.domain, i.role, at)

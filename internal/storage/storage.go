@@ -121,6 +121,7 @@ type Store interface {
 	// EndSilence ends a silence now, unless it is over; [ErrNotFound] if there is none of the id.
 	EndSilence(ctx context.Context, id string, now time.Time) error
 	AdminLog
+	AuditReads
 
 	// Ping reports whether the database can be reached and its schema is the one expected.
 	Ping(ctx context.Context) error
@@ -197,6 +198,12 @@ type Owner interface {
 	// FinishDelivery notes how an attempt ended. What was sent or dropped leaves the outbox; a receipt is
 	// kept for the episodes it told of until their resolve is delivered.
 	FinishDelivery(ctx context.Context, d Delivery) error
+
+	// SaveListRead records when a list of the inventory was read, or that it was refused; a zero time
+	// leaves what was there.
+	SaveListRead(ctx context.Context, l ListRead) error
+	// SaveAudit makes an evaluation of the audit the newest one.
+	SaveAudit(ctx context.Context, a Audit) error
 
 	SaveRun(ctx context.Context, r Run) error
 	// FinishRequest ends a request; an empty problem means it was done.

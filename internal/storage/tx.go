@@ -58,6 +58,10 @@ type Tx interface {
 	Factors(ctx context.Context) (Factors, error)
 	PutCalibration(ctx context.Context, c Calibration) error
 
+	// Spans lists the series with tokens or web searches in the window of the table, each with the first
+	// and the last bucket of them: of these keys, or of all if keys is nil.
+	Spans(ctx context.Context, t Table, w spend.Window, keys []string) ([]SeriesSpan, error)
+
 	// Sum sums the rows of a part of an answer. A group may come in several pieces.
 	Sum(ctx context.Context, p Part, g Grouping) ([]Sum, error)
 

@@ -13,7 +13,7 @@ import (
 
 func nothingHere(*http.Request) (any, error) {
 	return nil, problem{http.StatusNotFound, "There is nothing here. The API is at /api/v1/costs, usage, efficiency, forecast, headroom, claude-code, reconciliation, " +
-		"alerts, alerts/history, budgets, silences, jobs, status and keys."}
+		"alerts, alerts/history, budgets, silences, audit, jobs, status and keys."}
 }
 
 // costs is GET /api/v1/costs, usage GET /api/v1/usage; parameters and answer are those of package
@@ -144,6 +144,8 @@ type key struct {
 	NoUseSeenSince *time.Time  `json:"no_use_seen_since,omitempty"`
 	Cost30Days     spend.Money `json:"cost_usd_30d"`
 	Basis          spend.Basis `json:"basis,omitempty"`
+	// Findings are what the audit found when it was last evaluated, the worst first.
+	Findings []keyFinding `json:"findings"`
 }
 
 // lastUse is the newest hour, minute or day in which a key was used.
@@ -193,8 +195,13 @@ func (s *server) keys(r *http.Request) (any, error) {
 		if err != nil {
 			return nil, err
 		}
+		findings, err := s.findingsByKey(ctx, o.ID)
+		if err != nil {
+			return nil, err
+		}
 		for _, k := range ks {
 			row := keyRow(o, k, workspaces, since)
+			row.Findings = append([]keyFinding{}, findings[k.ID]...)
 			f := cost[id{o.ID, k.ID}]
 			row.Cost30Days, row.Basis = f.Cost, f.Basis
 			out.Data = append(out.Data, row)

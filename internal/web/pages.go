@@ -23,9 +23,9 @@ type pages map[string]*template.Template
 
 func parsePages() pages {
 	funcs := template.FuncMap{"usd": usd, "count": report.Count, "time": clock, "ago": ago, "share": share,
-		"what": report.What, "subject": report.Subject, "figure": report.Figure}
+		"what": report.What, "subject": report.Subject, "figure": report.Figure, "moment": moment, "lastDay": lastDay}
 	ps := pages{}
-	for _, name := range []string{"status.html", "alerts.html", "error.html"} {
+	for _, name := range []string{"status.html", "alerts.html", "keys.html", "error.html"} {
 		ps[name] = template.Must(template.New("layout.html").Funcs(funcs).
 			ParseFS(templates, "templates/layout.html", "templates/"+name))
 	}
@@ -198,6 +198,17 @@ func rank(a report.Answer, d spend.Dimension) ranking {
 	}
 	return out
 }
+
+// moment writes an instant that may not be known, to the minute.
+func moment(t time.Time) string {
+	if t.IsZero() {
+		return "an unknown time"
+	}
+	return t.UTC().Format("2006-01-02 15:04")
+}
+
+// lastDay is the day of which the end is given.
+func lastDay(end time.Time) string { return end.Add(-time.Second).UTC().Format(time.DateOnly) }
 
 // clock writes an instant for people, to the minute.
 func clock(t *time.Time) string {

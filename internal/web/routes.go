@@ -86,11 +86,13 @@ func New(o Options) http.Handler {
 	mux.Handle("/api/v1/alerts/history", get(s.api(s.alertHistory)))
 	mux.Handle("/api/v1/budgets", get(s.api(s.budgets)))
 	mux.Handle("/api/v1/silences", methods(s.api(s.silences), http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete))
+	mux.Handle("/api/v1/audit", get(s.api(s.auditAPI)))
 	mux.Handle("/api/", s.api(nothingHere))
 
 	mux.Handle("/{$}", get(s.page("status.html", s.statusPage)))
 	mux.Handle("/alerts", get(s.page("alerts.html", s.alertsPage)))
 	mux.Handle("POST /alerts", http.HandlerFunc(s.silenceForm))
+	mux.Handle("/keys", get(s.page("keys.html", s.keysPage)))
 	mux.Handle("/static/style.css", get(http.FileServerFS(static)))
 	mux.Handle("/", s.page("", func(*http.Request) (any, error) { return nil, errNoPage }))
 

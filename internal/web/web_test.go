@@ -61,6 +61,7 @@ func TestAPI(t *testing.T) {
 		"efficiency.json": "/api/v1/efficiency?by=team,model&what_if=claude-haiku-4-5",
 		"usage.json":      "/api/v1/usage?by=api_key",
 		"keys.json":       "/api/v1/keys",
+		"audit.json":      "/api/v1/audit",
 		"jobs.json":       "/api/v1/jobs",
 		"status.json":     "/api/v1/status",
 
@@ -93,6 +94,7 @@ func TestAPIOfAnEmptyStore(t *testing.T) {
 			`"data":[],"total":{"cost_usd":"0","list_usd":"0"}}`,
 		"/api/v1/headroom": `{"as_of":null,"data":[]}`,
 		"/api/v1/keys":     `{"as_of":null,"data":[]}`,
+		"/api/v1/audit":    `{"as_of":null,"organizations":[],"data":[],"total":{"findings":0,"info":0,"warning":0,"critical":0}}`,
 		"/api/v1/jobs":     `{"as_of":"2026-11-22T10:30:00Z","data":[]}`,
 		"/api/v1/status":   `{"version":"1.2.3","as_of":"2026-11-22T10:30:00Z","data":[]}`,
 	} {
@@ -124,6 +126,8 @@ func TestErrors(t *testing.T) {
 		{"GET", "/api/v1/claude-code?by=workspace", 400, `unknown dimension "workspace"`},
 		{"POST", "/api/v1/forecast", 405, "Method POST is not allowed here"},
 		{"GET", "/api/v1/keys?workspace=a", 400, `unknown parameter "workspace"`},
+		{"GET", "/api/v1/audit?severity=bad", 400, "severity must be one of info, warning, critical"},
+		{"GET", "/api/v1/audit?who=b", 400, `unknown parameter "who"`},
 		{"GET", "/api/v1/jobs?a=b", 400, `unknown parameter "a"`},
 		{"GET", "/api/v1/status?a=b", 400, `unknown parameter "a"`},
 		{"GET", "/api/v2/costs", 404, "nothing here"},

@@ -186,6 +186,41 @@ func acme(f filler) {
 	}
 	reconciled(f)
 	judged(f)
+	f.ok(f.SaveAudit(ctx, acmeAudit()))
+}
+
+func acmeAudit() storage.Audit {
+	return storage.Audit{
+		AuditAbout: storage.AuditAbout{
+			EvaluatedAt: At(22, 10), InventoryAt: At(22, 9), UsageAt: At(22, 10), CostAt: At(22, 0), HistorySince: At(1, 0), MissingHours: 1,
+			Checks: []storage.AuditCheck{
+				{Name: "creator_left", Severities: []string{"critical"}}, {Name: "expiring", Severities: []string{"info", "warning", "critical"}},
+				{Name: "no_expiry", Severities: []string{"info"}}, {Name: "foreign_domain", Severities: []string{"warning", "critical"}},
+			},
+			Gaps: []storage.AuditGap{{Check: "invite_pending", Reason: "the list of invites is refused to the credential (no permission)"}},
+			Exceptions: []storage.AuditException{
+				{Subject: "api_key prod", Check: "no_expiry", Until: At(30, 0), Reason: "moves next week", State: storage.ExceptionInForce, Hides: []string{"no_expiry: prod"}},
+				{Subject: "api_key prod", Check: "old", Until: At(30, 0), Reason: "agreed", State: storage.ExceptionUnused, Hides: []string{}},
+				{Subject: "member bob*", Check: "*", Until: At(20, 0), Reason: "parental leave", State: storage.ExceptionEnded, Hides: []string{}},
+			},
+		},
+		Findings: []storage.AuditFinding{
+			{
+				Check: "creator_left", Severity: "critical", About: storage.AboutKey, ID: KeyCI, Name: "ci", WorkspaceID: Staging, Owner: "user_01Bob", Since: At(21, 3),
+				What: "works although user_01Bob, who made it, is no member any more", Evidence: "user_01Bob was seen to be gone", Advice: "make a new key",
+				Command: "monitor admin keys disable " + KeyCI, Cost: 9_641_000_000, Basis: spend.Mixed,
+			},
+			{
+				Check: "no_expiry", Severity: "info", About: storage.AboutKey, ID: KeyIdle, Name: "idle", WorkspaceID: Staging, Owner: "ada@acme.example", Since: At(20, 0),
+				What: "never expires", Evidence: "made without an expiry", Advice: "make a new key in the Console", Command: "monitor admin keys disable " + KeyIdle,
+			},
+			{
+				Check: "foreign_domain", Severity: "warning", About: storage.AboutMember, ID: "user_01Ada", Name: "<ada@acme.example>", What: "is admin with an address at acme.example",
+				Evidence: "own domains: acme.test", Advice: "let them go", Command: "monitor admin offboard ada@acme.example --dry-run",
+			},
+		},
+		Costs: map[string]storage.KeyCost{KeyCI: {Cost: 9_641_000_000, Basis: spend.Mixed}, KeyProd: {Cost: spend.Dollar, Basis: spend.Estimated}},
+	}
 }
 
 func acmeFacts(f filler) {

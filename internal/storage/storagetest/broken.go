@@ -489,3 +489,41 @@ func (o brokenOwner) Calibrate(ctx context.Context, c storage.Calibration) error
 	}
 	return o.Owner.Calibrate(ctx, c)
 }
+
+// KeySpans fails on demand.
+func (b *Broken) KeySpans(ctx context.Context, organization string, w spend.Window, keys []string) ([]storage.KeySpan, error) {
+	if err := b.fails("KeySpans"); err != nil {
+		return nil, err
+	}
+	return b.Store.KeySpans(ctx, organization, w, keys)
+}
+
+// ListReads fails on demand.
+func (b *Broken) ListReads(ctx context.Context, organization string) ([]storage.ListRead, error) {
+	if err := b.fails("ListReads"); err != nil {
+		return nil, err
+	}
+	return b.Store.ListReads(ctx, organization)
+}
+
+// Audit fails on demand.
+func (b *Broken) Audit(ctx context.Context, organization string) (storage.Audit, error) {
+	if err := b.fails("Audit"); err != nil {
+		return storage.Audit{}, err
+	}
+	return b.Store.Audit(ctx, organization)
+}
+
+func (o brokenOwner) SaveListRead(ctx context.Context, l storage.ListRead) error {
+	if err := o.b.fails("SaveListRead"); err != nil {
+		return err
+	}
+	return o.Owner.SaveListRead(ctx, l)
+}
+
+func (o brokenOwner) SaveAudit(ctx context.Context, a storage.Audit) error {
+	if err := o.b.fails("SaveAudit"); err != nil {
+		return err
+	}
+	return o.Owner.SaveAudit(ctx, a)
+}

@@ -45,6 +45,8 @@ func ownerCalls(ctx context.Context, o storage.Owner) map[string]error {
 		"SaveRateLimits":       o.SaveRateLimits(ctx, "", nil, now),
 		"SaveSpendLimits":      o.SaveSpendLimits(ctx, nil, now),
 		"SaveTeams":            o.SaveTeams(ctx, nil),
+		"SaveListRead":         o.SaveListRead(ctx, storage.ListRead{List: storage.ListMembers, ReadAt: now}),
+		"SaveAudit":            o.SaveAudit(ctx, storage.Audit{AuditAbout: storage.AuditAbout{EvaluatedAt: now}}),
 		"SaveRun":              o.SaveRun(ctx, storage.Run{Organization: org, Job: "usage", StartedAt: now, EndedAt: now, Outcome: "ok"}),
 		"SaveChecks":           o.SaveChecks(ctx, []storage.Check{{Day: at("10 00:00"), Name: storage.CheckUsage, CheckedAt: now, Since: now}}),
 		"SaveFindings":         o.SaveFindings(ctx, nil),

@@ -48,6 +48,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"prune", pruneTests},
 		{"keys", keyTests},
 		{"inventory", inventoryTests},
+		{"audit", auditTests},
 		{"runs", runTests},
 		{"requests", requestTests},
 		{"admin log", adminLogTests},

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/anthropic-monitor/monitor/internal/audit"
+	"github.com/anthropic-monitor/monitor/internal/report/reporttest"
+	"github.com/anthropic-monitor/monitor/internal/storage"
+)
+
+// An exception for several organizations is warned of only if it hides nothing in any.
+func TestUnusedEverywhere(t *testing.T) {
+	t.Parallel()
+	until := time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC)
+	of := func(subject, state string) storage.AuditException {
+		return storage.AuditException{Subject: subject, Check: "old", Until: until, Reason: "r", State: state}
+	}
+	with := func(es ...storage.AuditException) audited {
+		return audited{Audit: storage.Audit{AuditAbout: storage.AuditAbout{Exceptions: es}}}
+	}
+	here := storage.ExceptionElsewhere
+	require.Equal(t, []string{"Warning: the exception of api_key b, old, through 2027-01-31 hides nothing in any organization: remove it (r)"},
+		unusedEverywhere([]audited{
+			with(of("api_key a", here), of("api_key b", here), of("api_key c", storage.ExceptionEnded)), with(of("api_key a", storage.ExceptionInForce), of("api_key b", here)),
+		}))
+	require.Empty(t, unusedEverywhere([]audited{with(of("api_key a", here))}), "only one was looked at")
+}
+
+// What is stored is as old as the store is busy with it, and a failure is not tried again at once.
+func TestAuditing(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Filled(t)
+	owner, err := store.Own(t.Context(), reporttest.Acme)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, owner.Release()) }()
+	x := newAuditing(&Config{Audit: audit.Defaults()}, store)
+	now := reporttest.Now
+	evaluated := func() time.Time {
+		a, err := store.Audit(t.Context(), reporttest.Acme)
+		require.NoError(t, err)
+		return a.EvaluatedAt
+	}
+	require.NoError(t, x.after(t.Context(), owner, reporttest.Acme, now))
+	require.Equal(t, now, evaluated())
+	x.next[reporttest.Acme] = now.Add(10 * time.Minute)
+	require.NoError(t, x.after(t.Context(), owner, reporttest.Acme, now.Add(9*time.Minute)))
+	require.Equal(t, now, evaluated(), "it took so long that there is a pause")
+	require.NoError(t, x.after(t.Context(), owner, reporttest.Acme, now.Add(10*time.Minute)))
+	require.Equal(t, now.Add(10*time.Minute), evaluated())
+
+	stopped, stop := context.WithCancelCause(t.Context())
+	stop(errors.New("stopped"))
+	require.Error(t, x.after(stopped, owner, reporttest.Acme, now.Add(time.Hour)))
+	require.Equal(t, now.Add(10*time.Minute), evaluated())
+}
+
+// Names must not drive a terminal, nor a Markdown table.
+func TestAuditPrintsNamesSafely(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	o := audited{Audit: storage.Audit{Findings: []storage.AuditFinding{{Check: "name", Severity: "info", About: storage.AboutKey, Name: "a\x1b[2Jb|c", What: "x"}}}}
+	a := &app{stdout: &out, stderr: &out}
+	for _, format := range []string{"table", "markdown"} {
+		out.Reset()
+		require.NoError(t, auditCmd{Format: format}.print(a, []audited{o}))
+		require.NotContains(t, out.String(), "\x1b")
+		require.Contains(t, out.String(), "a�[2Jb")
+	}
+	require.Contains(t, out.String(), `b\|c`)
+}
