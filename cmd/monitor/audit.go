@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/anthropic-monitor/monitor/internal/alerts"
 	"github.com/anthropic-monitor/monitor/internal/audit"
 	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/report"
@@ -47,6 +48,26 @@ func (x *auditing) after(ctx context.Context, owner storage.Owner, organization 
 	err := x.Save(ctx, owner, organization, now)
 	x.next[organization] = now.Add(auditShare * time.Since(begun))
 	return err
+}
+
+// auditFindings are what rules judge by.
+func auditFindings(ctx context.Context, auditor *audit.Auditor, organization string, now time.Time) ([]alerts.AuditFinding, error) {
+	found, err := auditor.Findings(ctx, organization, now)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]alerts.AuditFinding, len(found))
+	for i, f := range found {
+		out[i] = alerts.AuditFinding{
+			Check: f.Check, Severity: spend.Severity(f.Severity), WorkspaceID: f.WorkspaceID, Name: f.Name, Summary: audit.Summary(f),
+		}
+		if f.About == storage.AboutKey {
+			out[i].APIKeyID = f.ID
+		} else {
+			out[i].Subject = f.ID
+		}
+	}
+	return out, nil
 }
 
 type auditCmd struct {

@@ -9,10 +9,26 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/anthropic-monitor/monitor/internal/alerts"
 	"github.com/anthropic-monitor/monitor/internal/audit"
 	"github.com/anthropic-monitor/monitor/internal/report/reporttest"
+	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
+
+// Rules are given what the audit stored; they know its checks by the same names.
+func TestAuditFindingsForRules(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, audit.Names(), alerts.Checks)
+	store := reporttest.Filled(t)
+	found, err := auditFindings(t.Context(), newAuditor(&Config{Audit: audit.Defaults()}, store), reporttest.Acme, reporttest.Now)
+	require.NoError(t, err)
+	require.Equal(t, []alerts.AuditFinding{
+		{Check: "creator_left", Severity: spend.Critical, APIKeyID: reporttest.KeyCI, WorkspaceID: reporttest.Staging, Name: "ci", Summary: "API key ci: works although user_01Bob, who made it, is no member any more"},
+		{Check: "no_expiry", Severity: spend.Info, APIKeyID: reporttest.KeyIdle, WorkspaceID: reporttest.Staging, Name: "idle", Summary: "API key idle: never expires"},
+		{Check: "foreign_domain", Severity: spend.Warning, Subject: "user_01Ada", Name: "<ada@acme.example>", Summary: "member <ada@acme.example>: is admin with an address at acme.example"},
+	}, found)
+}
 
 // An exception for several organizations is warned of only if it hides nothing in any.
 func TestUnusedEverywhere(t *testing.T) {

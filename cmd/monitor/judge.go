@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
-	"strings"
 	"sync"
 	"time"
 
@@ -49,35 +47,10 @@ func alertOptions(a *app, config *Config, store storage.Store, notifiers map[str
 			ratio, ok := d.Ratio()
 			return ratio, d.Window.End, ok, nil
 		},
-		Audit: func(ctx context.Context, organization string, _ time.Time) ([]alerts.AuditFinding, error) {
-			return auditFindings(ctx, store, organization)
+		Audit: func(ctx context.Context, organization string, now time.Time) ([]alerts.AuditFinding, error) {
+			return auditFindings(ctx, newAuditor(config, store), organization, now)
 		},
 	}
-}
-
-// auditFindings is what the audit left in the store after the last collection; an error where it never
-// could.
-func auditFindings(ctx context.Context, store storage.Store, organization string) ([]alerts.AuditFinding, error) {
-	a, err := store.Audit(ctx, organization)
-	if err != nil {
-		return nil, err
-	}
-	if a.EvaluatedAt.IsZero() {
-		return nil, errors.New("keys and access were not audited yet")
-	}
-	found := make([]alerts.AuditFinding, len(a.Findings))
-	for i, f := range a.Findings {
-		found[i] = alerts.AuditFinding{
-			Check: f.Check, Severity: spend.Severity(f.Severity), WorkspaceID: f.WorkspaceID, Name: f.Name,
-			Summary: strings.TrimSpace(f.Name + " " + f.What),
-		}
-		if f.About == storage.AboutKey {
-			found[i].APIKeyID = f.ID
-		} else {
-			found[i].Subject = f.ID
-		}
-	}
-	return found, nil
 }
 
 // lookBack are the spans in which a schedule is searched for when it was due before; the longest is a
