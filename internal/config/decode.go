@@ -251,15 +251,15 @@ func (d *decoder) scalar(path string, n ast.Node, v reflect.Value) {
 func Nearest(key string, names []string) string {
 	best, least := "", 3
 	for _, name := range names {
-		if n := distance(key, name); n < least && n < len(name) {
+		if n := Distance(key, name); n < least && n < len(name) {
 			best, least = name, n
 		}
 	}
 	return best
 }
 
-// distance is how many letters must be added, removed or changed to make b of a.
-func distance(a, b string) int {
+// Distance is how many letters must be added, removed or changed to make b of a.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/anthropic-monitor/monitor/internal/config"
 )
 
 // Models lists the models that prices are known for, at whatever time, as the tables name them: a name
@@ -43,7 +45,7 @@ func (t *Table) Near(model string) []string {
 	var near []string
 	for _, m := range all {
 		name := strings.TrimSuffix(m, "*")
-		far[m] = distance(model, name)
+		far[m] = config.Distance(model, name)
 		if model != "" && strings.Contains(name, model) {
 			far[m] = 0
 		}
@@ -56,27 +58,6 @@ func (t *Table) Near(model string) []string {
 	}
 	slices.SortStableFunc(near, func(a, b string) int { return cmp.Compare(far[a], far[b]) })
 	return near
-}
-
-// distance is how many letters must be added, removed or changed to make b of a.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // Matcher reports for names of models whether the pattern of the section means them.
