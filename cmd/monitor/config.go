@@ -269,6 +269,7 @@ func (c *Config) validate(f *config.File) {
 	c.Web.validate(f)
 	c.Teams.Check(f.Problem)
 	alerts.CheckRules(c.Rules, c.notifierNames(), func(path, format string, args ...any) { f.Problem("rules"+path, format, args...) })
+	validateBalances(f, c.Rules, time.Now())
 	c.Heartbeat.validate(f)
 	c.Prices.Check(func(path, format string, args ...any) { f.Problem("prices."+path, format, args...) })
 	alerts.ValidateNotifiers(f, "notifiers", c.Notifiers)
@@ -329,6 +330,24 @@ func checkSchedule(text string) error {
 		return errors.New(strings.TrimPrefix(err.Error(), "schedule "))
 	}
 	return nil
+}
+
+// validateBalances notes prepaid balances and top-ups that were not paid yet.
+func validateBalances(f *config.File, rules []alerts.RuleConfig, now time.Time) {
+	for i, r := range rules {
+		if r.Balance == nil {
+			continue
+		}
+		path := fmt.Sprintf("rules[%d].balance.", i)
+		if r.Balance.Since.After(now) {
+			f.Problem(path+"since", "is in the future: enter a balance as it was read in the Console")
+		}
+		for j, t := range r.Balance.TopUps {
+			if t.At.After(now) {
+				f.Problem(fmt.Sprintf("%stop_ups[%d].at", path, j), "is in the future: enter a top-up once it is paid")
+			}
+		}
+	}
 }
 
 func (h *HeartbeatConfig) validate(f *config.File) {

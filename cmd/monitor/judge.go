@@ -34,7 +34,7 @@ func alertOptions(a *app, config *Config, store storage.Store, notifiers map[str
 		StaleAfter: max(time.Hour, 3*config.Schedule.interval("usage")),
 		Digests:    config.Digests, Due: digestWindow,
 		Team:     teamOf(a.ctx, store, config.Teams),
-		Forecast: outlook, DaysLeft: daysLeft,
+		Forecast: outlookWith(a.ctx, store), DaysLeft: daysLeft,
 		Headroom: func(ctx context.Context, organization string, w spend.Window) ([]alerts.LimitUse, error) {
 			return headroom(ctx, store, organization, w)
 		},
@@ -129,18 +129,78 @@ func teamOf(ctx context.Context, store storage.Store, teams team.Teams) func(org
 	}
 }
 
-// history is what a forecast is made from.
+// history is what a forecast is made from. To the rules the running day ends where the data does, to
+// the forecast at midnight.
 func history(days []alerts.CostDay, asOf time.Time, zone *time.Location) forecast.History {
 	h := forecast.History{AsOf: asOf, Zone: zone, Days: make([]forecast.Day, len(days))}
 	for i, d := range days {
 		h.Days[i] = forecast.Day{Window: d.Window, Cost: d.Cost}
+		if running := forecast.DayOf(d.Start, zone); !d.End.Before(asOf) && running.End.After(asOf) {
+			h.Days[i].End = running.End
+		}
 	}
 	return h
 }
 
-// outlook forecasts what a budget's period will have cost.
-func outlook(in alerts.ForecastInput) alerts.Outlook {
-	f, err := forecast.New(history(in.Days, in.AsOf, in.Zone), in.Period, in.AsOf)
+// outlookWith forecasts what budgets' periods will have cost, as the status page and reports do.
+func outlookWith(ctx context.Context, store storage.Store) func(alerts.ForecastInput) alerts.Outlook {
+	shares := dayShares{ctx: ctx, store: store, known: map[string]dayShare{}}
+	return func(in alerts.ForecastInput) alerts.Outlook {
+		return outlook(in, shares.at(in.Organization, in.Zone, in.AsOf))
+	}
+}
+
+// dayShares knows how much of a day has usually come in at a time of day. It is a straight line within
+// an hour, so that each hour is looked up once.
+type dayShares struct {
+	ctx   context.Context
+	store storage.Store
+	mu    sync.Mutex
+	known map[string]dayShare // by organization and zone
+}
+
+// dayShare is the share at the beginning and the end of an hour.
+type dayShare struct {
+	hour     time.Time
+	from, to float64
+}
+
+// at is the share at a time; 0 where it is not known.
+func (d *dayShares) at(organization string, zone *time.Location, asOf time.Time) float64 {
+	if zone == nil {
+		zone = time.UTC
+	}
+	hour := spend.Hour.Floor(asOf)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	key := organization + " " + zone.String()
+	s := d.known[key]
+	if !s.hour.Equal(hour) {
+		s = dayShare{hour: hour}
+		var err error
+		if s.from, err = report.UsualShare(d.ctx, d.store, organization, zone, hour); err != nil {
+			return 0
+		}
+		end := hour.Add(time.Hour)
+		if s.to = 1; !forecast.DayOf(hour, zone).End.Equal(end) {
+			if s.to, err = report.UsualShare(d.ctx, d.store, organization, zone, end); err != nil {
+				return 0
+			}
+		}
+		if s.to == 0 { // too little history: it may be there at the next look
+			return 0
+		}
+		d.known[key] = s
+	}
+	return s.from + (s.to-s.from)*asOf.Sub(hour).Hours()
+}
+
+// outlook forecasts what a budget's period will have cost; share is how much of the running day has
+// usually come in by now, 0 where that is not known.
+func outlook(in alerts.ForecastInput, share float64) alerts.Outlook {
+	h := history(in.Days, in.AsOf, in.Zone)
+	h.Share = share
+	f, err := forecast.New(h, in.Period, in.AsOf)
 	if err != nil {
 		return alerts.Outlook{Note: err.Error()}
 	}

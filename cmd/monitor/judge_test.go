@@ -49,18 +49,27 @@ func TestOutlook(t *testing.T) {
 	}
 	o := outlook(alerts.ForecastInput{
 		Days: days(20), AsOf: start.AddDate(0, 0, 20), Period: month, Spent: 200 * spend.Dollar, Limit: 250 * spend.Dollar, Zone: time.UTC,
-	})
+	}, 0)
 	require.True(t, o.OK)
 	require.InDelta(t, 300, o.Expected.USD(), 1)
 	require.Equal(t, time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC), o.ExhaustedAt)
 	require.Empty(t, o.Note)
 
-	o = outlook(alerts.ForecastInput{Days: days(3), AsOf: start.AddDate(0, 0, 3), Period: month, Spent: 30 * spend.Dollar, Limit: 1000 * spend.Dollar})
+	// The running day goes on: what it cost until noon is not what it costs.
+	noon := append(days(20), alerts.CostDay{
+		Window: spend.Window{Start: start.AddDate(0, 0, 20), End: start.AddDate(0, 0, 20).Add(12 * time.Hour)}, Cost: 5 * spend.Dollar,
+	})
+	o = outlook(alerts.ForecastInput{
+		Days: noon, AsOf: start.AddDate(0, 0, 20).Add(12 * time.Hour), Period: month, Spent: 205 * spend.Dollar, Limit: 1000 * spend.Dollar, Zone: time.UTC,
+	}, 0)
+	require.InDelta(t, 300, o.Expected.USD(), 1)
+
+	o = outlook(alerts.ForecastInput{Days: days(3), AsOf: start.AddDate(0, 0, 3), Period: month, Spent: 30 * spend.Dollar, Limit: 1000 * spend.Dollar}, 0)
 	require.True(t, o.OK)
 	require.Zero(t, o.ExhaustedAt)
 	require.Contains(t, o.Note, "fewer than 7 days")
 
-	require.False(t, outlook(alerts.ForecastInput{AsOf: start, Period: month}).OK)
+	require.False(t, outlook(alerts.ForecastInput{AsOf: start, Period: month}, 0).OK)
 
 	n, ok := daysLeft(days(20), start.AddDate(0, 0, 20), 45*spend.Dollar)
 	require.True(t, ok)

@@ -88,6 +88,8 @@ type ForecastInput struct {
 	Spent  spend.Money // in the period
 	Limit  spend.Money
 	Zone   *time.Location // where the period's days begin
+
+	Organization string // id
 }
 
 // Outlook is a forecast.

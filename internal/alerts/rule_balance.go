@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 // BalanceConfig fires when a prepaid balance runs low. The API does not tell balances: what was paid
@@ -61,6 +62,10 @@ func (c *BalanceConfig) check(p problems, r *RuleConfig) {
 	r.onlyOrganizations(p, "balance")
 }
 
+// BalancePeriod is what stands for the period of a budget where a prepaid balance is shown as one: what
+// was paid is the limit, from when it was entered on.
+const BalancePeriod = "balance"
+
 func (c *BalanceConfig) judge(ctx context.Context, v *view, r *rule) (verdict, error) {
 	if why := v.old(CostUSD); why != "" {
 		return nothing(why), nil
@@ -88,12 +93,13 @@ func (c *BalanceConfig) judge(ctx context.Context, v *view, r *rule) (verdict, e
 	for _, f := range t.cells {
 		used.add(f)
 	}
-	left := c.AmountUSD - used.cost
+	paid := c.AmountUSD
 	for _, x := range c.TopUps {
 		if !x.At.After(v.dataAt) {
-			left += x.AmountUSD
+			paid += x.AmountUSD
 		}
 	}
+	left := paid - used.cost
 	days, err := c.days(ctx, v, s)
 	if err != nil {
 		return verdict{}, err
@@ -117,7 +123,17 @@ func (c *BalanceConfig) judge(ctx context.Context, v *view, r *rule) (verdict, e
 	}
 	f.description = fmt.Sprintf("%s since %s used %s. The balance is what the configuration says was paid; the API does not tell it.",
 		v.org.Name, stamp(c.Since), formatValue(used.cost.USD(), spend.UnitUSD))
-	out := verdict{well: func(string) (finding, bool) { return f, true }}
+	status := storage.Budget{
+		Rule: r.Name, Labels: f.labels, PeriodName: BalancePeriod, Period: spend.Window{Start: w.Start, End: v.dataAt},
+		Limit: paid, Spent: used.cost, State: storage.BudgetOK, AsOf: v.dataAt, Basis: used.basis,
+	}
+	if ok {
+		status.ExhaustedAt = v.dataAt.Add(time.Duration(n * 24 * float64(time.Hour))).Truncate(time.Hour)
+	}
+	if left <= 0 {
+		status.State = storage.BudgetExceeded
+	}
+	out := verdict{well: func(string) (finding, bool) { return f, true }, budgets: []storage.Budget{status}}
 	if low || ok && c.DaysLeft > 0 && n < c.DaysLeft {
 		out.findings = []finding{f}
 	}

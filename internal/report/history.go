@@ -196,6 +196,18 @@ func (d *daily) add(r storage.CostRow, from time.Time) {
 	}
 }
 
+// UsualShare is how much of a day's cost of the organization has usually come in by the time of day that
+// asOf is at, in the zone; 0 where that cannot be told. It does not ask whether asOf has been read.
+func UsualShare(ctx context.Context, store storage.Store, organization string, zone *time.Location, asOf time.Time) (float64, error) {
+	running := forecast.DayOf(asOf, zone)
+	days, err := knownDays(ctx, store, HistoryQuery{Organization: organization, From: running.Start, Zone: zone}, running.Start)
+	if err != nil {
+		return 0, err
+	}
+	where := []storage.Match{{Dimension: spend.ByOrganization, Values: []string{organization}}}
+	return usualShare(ctx, store, where, append(days, running), asOf)
+}
+
 // usualShare is how much of a day's cost has usually come in by the time of day that asOf is at, by
 // the hours of the last complete days; 0 where that cannot be told.
 func usualShare(ctx context.Context, store storage.Store, where []storage.Match, days []spend.Window, asOf time.Time) (float64, error) {
