@@ -33,7 +33,7 @@ check: ## everything that a change must pass: tests and checks
 .PHONY: test
 test: ## run all tests
 	scripts/test-deps
-	TZ=$(ZONE) go test -timeout 20m ./...
+	TZ=$(ZONE) go test -timeout 40m ./...
 
 .PHONY: race
 race: ## run the short tests with the race detector
