@@ -318,8 +318,12 @@ func (a agreement) estimated(window spend.Window) {
 	}
 	for _, view := range []string{"cost_daily", "cost_hourly"} {
 		day := "cast(day as text)"
-		if view == "cost_hourly" {
-			day = "substr(cast(bucket as text), 1, 10)"
+		switch {
+		case view == "cost_daily":
+		case a.sqlite != "":
+			day = "substr(bucket, 1, 10)"
+		default:
+			day = "to_char(bucket at time zone 'UTC', 'YYYY-MM-DD')" // a session has a zone of its own
 		}
 		got, gotLists := figures{}, figures{}
 		a.query("select "+day+", workspace_id, api_key_id, model, cost_type, token_type, "+amount+", "+list+" from "+view, func(scan func(...any)) {
