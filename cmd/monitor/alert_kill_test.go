@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,10 +50,10 @@ func TestKilledWhileTelling(t *testing.T) {
 			stage.kill(p)
 			p.eventually(func() bool { return p.leader() == 1 }, p.waiting.log, "the second daemon does not take over")
 			p.timePasses()
-			for tries := 0; p.receiver.took() < stage.took; tries++ {
-				require.Less(t, tries, 6, "the message is lost\n%s", p.waiting.log)
+			p.eventually(func() bool {
 				p.tick()
-			}
+				return p.receiver.took() >= stage.took
+			}, p.waiting.log, "the message is lost")
 			p.tick()
 			p.waiting.stop()
 
@@ -83,12 +84,12 @@ func (p *daemonPair) killPending() {
 	p.working.kill()
 	require.Equal(p.t, spend.Pending, before.State)
 	require.Empty(p.t, p.receiver.all(), "told too early")
-	after := before
-	for tries := 0; after.State == spend.Pending; tries++ {
-		require.Less(p.t, tries, 6, "it does not fire\n%s", p.waiting.log)
+	var after spend.Alert
+	p.eventually(func() bool {
 		p.tick()
 		after = p.alert(p.waiting)
-	}
+		return after.State != spend.Pending
+	}, p.waiting.log, "it does not fire")
 	require.Equal(p.t, spend.Firing, after.State)
 	require.Equal(p.t, before.PendingAt, after.PendingAt)
 	require.GreaterOrEqual(p.t, after.FiredAt.Sub(before.PendingAt), pendingFor)
@@ -210,28 +211,22 @@ func (p *daemonPair) showUsage() {
 	p.t.Helper()
 	require.Empty(p.t, p.receiver.all())
 	p.world.org.Faults().Disarm()
-	p.ask()
-}
-
-// ask asks the daemon that works for a collection.
-func (p *daemonPair) ask() {
-	p.t.Helper()
 	_, err := p.store.Ask(p.t.Context(), storage.Request{Organization: p.org, Kind: storage.RequestCollect, AskedAt: time.Now().UTC()})
 	require.NoError(p.t, err)
 }
 
-// tick has the daemon collect and judge, and waits until it has.
+// tick has the daemon that is left collect and judge, as it does when it reads its configuration
+// anew, and waits until it has judged.
 func (p *daemonPair) tick() {
 	p.t.Helper()
-	asked := time.Now().Truncate(time.Second)
-	p.ask()
-	p.eventually(func() bool {
-		open, err := p.store.Requests(p.t.Context(), p.org)
-		require.NoError(p.t, err)
-		var at time.Time
+	evaluated := func() (at time.Time) {
 		p.query("select at from evaluation", func(scan func(...any)) { scan(&at) })
-		return len(open) == 0 && !at.Before(asked)
-	}, p.waiting.log, "the second daemon does not collect and judge")
+		return at
+	}
+	last := evaluated()
+	p.eventually(func() bool { return time.Since(last) >= time.Second }, p.waiting.log, "the clock stands still") // at is of whole seconds
+	p.waiting.signal(syscall.SIGHUP)
+	p.eventually(func() bool { return evaluated().After(last) }, p.waiting.log, "the second daemon does not judge")
 }
 
 // alert waits until there is one.
