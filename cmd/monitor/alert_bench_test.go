@@ -95,15 +95,15 @@ func leakLatency(t *testing.T, o sim.Options, window time.Duration) latency {
   - {name: leak, by: [api_key], notify: [receiver], threshold: {metric: cost_usd, window: `+window.String()+`, above: `+strconv.Itoa(leakLimit)+`}}
 `)()
 	time.Sleep(time.Until(from))
-	first, grain := from.Add(-window), spend.Minute // the rule's window never begins before
+	first, grain, step := from.Add(-window), spend.Minute, time.Second // the rule's window never begins before
 	if analytics {
-		grain = spend.Hour
+		grain, step = spend.Hour, 10*time.Second // exports are published at full minutes
 	}
 	var visible, spent time.Time
 	prices, err := pricing.Load(nil)
 	require.NoError(t, err)
 	api, ledger := newProbe(t, org, prices, analytics), newProbe(t, truth, prices, false)
-	for deadline := from.Add(3 * time.Hour); ; time.Sleep(time.Second) {
+	for deadline := from.Add(3 * time.Hour); ; time.Sleep(step) {
 		now := time.Now().UTC()
 		require.True(t, now.Before(deadline), "nobody is told")
 		if spent.IsZero() && ledger.cost(first, now, grain) > leakLimit*spend.Dollar {
