@@ -59,9 +59,10 @@ func worstLatency(b *testing.B, o sim.Options, window time.Duration) (worst late
 	measured := 0
 	var tests []testing.InternalTest
 	for _, seed := range leakSeeds {
-		o.Seed = seed
 		tests = append(tests, testing.InternalTest{Name: b.Name(), F: func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
+				o := o
+				o.Seed = seed
 				l := leakLatency(t, o, window)
 				worst = latency{max(worst.visible, l.visible), max(worst.spent, l.spent), max(worst.begun, l.begun)}
 				measured++
