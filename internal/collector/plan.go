@@ -18,7 +18,7 @@ const (
 	billedAtTwo = daySettled                     // from here on two equal reads settle a bill …
 	readsApart  = time.Hour                      // … if they are this far apart
 	billedAtOne = 72 * time.Hour                 // from here on one read does
-	pollEvery   = 4*time.Minute + 30*time.Second // how often analytics is asked for hours it did not have yet
+	pollEvery   = 4*time.Minute + 30*time.Second // how often analytics is asked for hours it did not have yet, beside the older reports
 	pollBack    = 48 * time.Hour                 // how far behind an open day such hours are polled for
 	compareAt   = 7 * time.Hour                  // time of day, UTC, of the daily comparison of older days
 	sweepBack   = 365 * day                      // how far back the sweep for the last use of keys goes
@@ -54,6 +54,7 @@ type plan struct {
 	ledger  ledger
 	reports []spend.Report // that may be asked now, the preferred one first
 	marks   map[spend.Report]storage.Watermark
+	eager   bool // analytics is asked at every tick: it is all that tells of new usage
 }
 
 func isAnalytics(r spend.Report) bool {
@@ -185,7 +186,7 @@ func (p plan) live() []want {
 			if w.Start.Before(first) {
 				first = spend.Day.Floor(w.Start)
 			}
-			if !p.marks[r].ReadAt.After(p.now.Add(-pollEvery)) {
+			if p.eager || !p.marks[r].ReadAt.After(p.now.Add(-pollEvery)) {
 				poll[r] = w
 			}
 		}

@@ -90,6 +90,7 @@ func TestLiveUsage(t *testing.T) {
 		name    string
 		now     string
 		slots   []storage.Slot
+		eager   bool
 		reports []spend.Report
 		marks   map[spend.Report]storage.Watermark
 		want    []want
@@ -155,6 +156,12 @@ func TestLiveUsage(t *testing.T) {
 			want:  nil,
 		},
 		{
+			name: "unless nothing else tells of new usage", now: "20T12:30", reports: []spend.Report{analytics}, eager: true,
+			slots: hours(analytics, window("20T00:00", "20T11:00"), at("20T12:05")),
+			marks: marks(storage.Watermark{Report: analytics, DataAt: at("20T11:10"), ReadAt: at("20T12:29")}),
+			want:  []want{{analytics, spend.Hour, window("20T11:00", "20T12:00"), false}},
+		},
+		{
 			name: "a first tick of analytics", now: "20T12:30", reports: []spend.Report{analytics},
 			want: []want{{analytics, spend.Hour, window("20T00:00", "20T12:00"), false}},
 		},
@@ -184,7 +191,7 @@ func TestLiveUsage(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			p := plan{now: at(tt.now), ledger: newLedger(tt.slots), reports: tt.reports, marks: tt.marks}
+			p := plan{now: at(tt.now), ledger: newLedger(tt.slots), reports: tt.reports, marks: tt.marks, eager: tt.eager}
 			require.Equal(t, tt.want, p.live())
 		})
 	}

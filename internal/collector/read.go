@@ -50,7 +50,9 @@ func (w *worker) planFor(ctx context.Context, f spend.Fact, window spend.Window,
 	for _, m := range list {
 		marks[m.Report] = m
 	}
-	return plan{now, newLedger(slots), reportsFor(f, w.Config.Reports, marks, now), marks}, nil
+	p := plan{now: now, ledger: newLedger(slots), reports: reportsFor(f, w.Config.Reports, marks, now), marks: marks}
+	p.eager = f == spend.FactUsage && len(p.reports) > 0 && p.reports[0] == spend.ReportAnalyticsUsage
+	return p, nil
 }
 
 // live reads what is due at a tick of the fact's job. What can only fail again is skipped; the
