@@ -58,6 +58,7 @@ func (w *webhookNotifier) Notify(ctx context.Context, n spend.Notification) (str
 			if err != nil {
 				return err
 			}
+			header.Set("webhook-id", n.ID) // also where nothing is signed: a repetition is told by it
 			if err := w.sign(ctx, header, n.ID, body, &secrets); err != nil {
 				return err
 			}
@@ -150,7 +151,7 @@ func signingKey(text string) ([]byte, error) {
 	return key, nil
 }
 
-// sign adds the headers of Standard Webhooks. The id is the same in each attempt, the time is not.
+// sign adds the headers of Standard Webhooks, beside the id. That is the same in each attempt, the time is not.
 func sign(h http.Header, secret, id string, now time.Time, body []byte) error {
 	key, err := signingKey(secret)
 	if err != nil {
@@ -159,7 +160,6 @@ func sign(h http.Header, secret, id string, now time.Time, body []byte) error {
 	stamp := strconv.FormatInt(now.Unix(), 10)
 	mac := hmac.New(sha256.New, key)
 	fmt.Fprintf(mac, "%s.%s.%s", id, stamp, body)
-	h.Set("webhook-id", id)
 	h.Set("webhook-timestamp", stamp)
 	h.Set("webhook-signature", "v1,"+base64.StdEncoding.EncodeToString(mac.Sum(nil)))
 	return nil

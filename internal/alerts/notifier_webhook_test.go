@@ -122,6 +122,7 @@ func TestWebhookWithoutSecret(t *testing.T) {
 	_, err := n.Notify(t.Context(), notification(spend.EventFiring, 1))
 	require.NoError(t, err)
 	require.Empty(t, server.got()[0].header.Get("webhook-signature"))
+	require.NotEmpty(t, server.got()[0].header.Get("webhook-id"), "a repetition can be told")
 	require.NoError(t, n.Check(t.Context()))
 	require.Len(t, server.got(), 1, "trying it sends nothing")
 }
