@@ -88,20 +88,13 @@ func (c reportCmd) answer(a *app, ask question, err error) error {
 	if err != nil {
 		return usageError{err}
 	}
-	config, err := a.config()
-	if err != nil {
-		return err
-	}
-	store, err := openStore(a.ctx, a, config)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	answer, err := ask(a.ctx, store, config.Teams)
-	if err != nil {
-		return err
-	}
-	return c.write(a, answer)
+	return withStore(a, func(config *Config, store storage.Store) error {
+		answer, err := ask(a.ctx, store, config.Teams)
+		if err != nil {
+			return err
+		}
+		return c.write(a, answer)
+	})
 }
 
 // Width of a table that goes to no terminal.
