@@ -178,7 +178,7 @@ func (f *Forecast) spread(expected []float64, median float64) {
 	at := 0.0
 	for i, x := range expected {
 		if at += x; sum > 0 {
-			f.steps[i].total += money(median * at / sum)
+			f.steps[i].total += money(median * (at / sum)) // the last share is exactly one
 		}
 	}
 }
