@@ -253,7 +253,7 @@ func render(t *testing.T, text string) (*rendered, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := engine.Engine{Strict: true}.Render(chart, values)
+	files, err := engine.Engine{Strict: true}.RenderWithContext(t.Context(), chart, values)
 	if err != nil {
 		return nil, err
 	}
