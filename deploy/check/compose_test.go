@@ -52,9 +52,7 @@ func TestCompose(t *testing.T) {
 			for _, v := range s.Volumes {
 				if v.Type == types.VolumeTypeBind {
 					require.True(t, v.ReadOnly, "%s: %s", name, v.Source)
-					if !strings.Contains(v.Source, "/grafana/") {
-						require.DirExists(t, v.Source, name)
-					}
+					require.DirExists(t, v.Source, name)
 				}
 			}
 			for _, secret := range s.Secrets {
@@ -70,6 +68,32 @@ func TestCompose(t *testing.T) {
 	}
 	require.Equal(t, "demo\n", strings.TrimPrefix(strings.SplitAfter(read(t, "deploy/compose/.env"), "\n")[1], "COMPOSE_PROFILES="))
 	require.Contains(t, read(t, "deploy/compose/.gitignore"), "/secrets/", "secrets stay out of the repository")
+}
+
+// TestComposeGrafana checks that what Grafana's files take from the environment is set in both of its services.
+func TestComposeGrafana(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(root + "/grafana/provisioning/*/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	project := compose(t, "demo", "live")
+	for _, name := range []string{"grafana-demo", "grafana"} {
+		s := project.Services[name]
+		require.True(t, slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool {
+			return v.Target == *s.Environment["MONITOR_DASHBOARDS"]
+		}), "%s: the dashboards are mounted where they are looked for", name)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`\$\{?([A-Z_]+)`).FindAllStringSubmatch(string(b), -1) {
+			require.Contains(t, project.Services["grafana-demo"].Environment, m[1], file)
+			live := project.Services["grafana"]
+			if !strings.Contains(strings.Join(live.Entrypoint, " "), m[1]+"=$(cat /run/secrets/grafana-password) exec /run.sh") {
+				require.Contains(t, live.Environment, m[1], file)
+			}
+		}
+	}
 }
 
 // TestComposeMonitor checks what the monitor is given.

@@ -148,6 +148,11 @@ func TestChartKinds(t *testing.T) {
 		}
 	}
 	require.Equal(t, strings.Count(read(t, "deploy/prometheus/rules.yml"), "- alert: ")-1, rules)
+	text, err := yaml.Marshal(c.rule.Spec)
+	require.NoError(t, err)
+	file := filepath.Join(t.TempDir(), "rules.yml")
+	require.NoError(t, os.WriteFile(file, text, 0o600))
+	require.Contains(t, output(t, ".", "promtool", "check", "rules", file), fmt.Sprintf("SUCCESS: %d rules found", rules))
 }
 
 // TestChartRestarts checks that what is mounted and changes restarts the pods.
