@@ -34,6 +34,7 @@ check: ## everything that a change must pass: tests and checks
 test: ## run all tests
 	scripts/test-deps
 	TZ=$(ZONE) go test -timeout 40m ./...
+	cd deploy/check && TZ=$(ZONE) go test -timeout 10m ./...
 
 .PHONY: race
 race: ## run the short tests with the race detector
