@@ -77,6 +77,7 @@ type cli struct {
 	Audit    auditCmd    `cmd:"" help:"Print what there is to find about keys and access."`
 	Export   exportCmd   `cmd:"" help:"Write stored history for Prometheus, a spreadsheet or a FOCUS tool."`
 	Admin    adminCmd    `cmd:"" help:"Change the organization: members, invites, workspaces, keys."`
+	Copy     copyCmd     `cmd:"" help:"Copy everything from SQLite to PostgreSQL."`
 	Sim      simCmd      `cmd:"" help:"Serve a simulated Admin API."`
 	Version  versionCmd  `cmd:"" help:"Print version, commit and Go version."`
 }
