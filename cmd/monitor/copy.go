@@ -177,9 +177,9 @@ func (c copyCmd) print(w io.Writer, l storage.Loaded, organizations []storage.Or
 	}
 	fmt.Fprintf(t, "all\t%14d\n", rows)
 	if len(l.Months) > 0 {
-		fmt.Fprintf(t, "\nmonth (UTC)\t%14s\t%18s\torganization\n", "cost in USD", "tokens")
+		fmt.Fprintf(t, "\nmonth (UTC)\t%14s\torganization\n", "cost in USD")
 		for _, m := range l.Months {
-			fmt.Fprintf(t, "%s\t%14s\t%18d\t%s\n", m.Month.Format("2006-01"), m.Cost, m.Tokens, names[m.Organization])
+			fmt.Fprintf(t, "%s\t%14s\t%s\n", m.Month.Format("2006-01"), m.Cost, names[m.Organization])
 		}
 	}
 	if err := t.Flush(); err != nil {
@@ -202,7 +202,6 @@ func copyJSON(w io.Writer, l storage.Loaded, names map[string]string, took time.
 		OrganizationID string `json:"organization_id"`
 		CostUSD        string `json:"cost_usd"`
 		ListUSD        string `json:"list_usd"`
-		Tokens         int64  `json:"tokens"`
 	}
 	out := struct {
 		Tables      []table `json:"tables"`
@@ -213,7 +212,7 @@ func copyJSON(w io.Writer, l storage.Loaded, names map[string]string, took time.
 		out.Tables = append(out.Tables, table(t))
 	}
 	for _, m := range l.Months {
-		out.Months = append(out.Months, month{m.Month.Format("2006-01"), names[m.Organization], m.Organization, m.Cost.String(), m.List.String(), m.Tokens})
+		out.Months = append(out.Months, month{m.Month.Format("2006-01"), names[m.Organization], m.Organization, m.Cost.String(), m.List.String()})
 	}
 	e := json.NewEncoder(w)
 	e.SetIndent("", "  ")

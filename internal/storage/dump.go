@@ -17,9 +17,7 @@ type Dump interface {
 	Tables(ctx context.Context) ([]DumpTable, error)
 	// Rows reads the columns of all rows of a table.
 	Rows(ctx context.Context, table string, columns []string) (DumpRows, error)
-	// Organizations, Usage and Costs are those of [Store].
-	Organizations(ctx context.Context) ([]OrganizationState, error)
-	Usage(ctx context.Context, q Query) (UsageResult, error)
+	// Costs is that of [Store].
 	Costs(ctx context.Context, q Query) (CostResult, error)
 	Close() error
 }
@@ -54,68 +52,36 @@ type LoadedTable struct {
 	Rows int64
 }
 
-// MonthTotal is what an organization used and paid in a month, the same in both databases.
+// MonthTotal is what an organization paid in a month, as far as billed or estimated, the same in both
+// databases.
 type MonthTotal struct {
 	Organization string    // its id
 	Month        time.Time // its first day
 	Cost         spend.Money
 	List         spend.Money
-	Tokens       int64
 }
 
-// Everything is a window that holds every bucket that a store can have.
-var Everything = spend.Window{
+// everything is a window that holds every bucket that a store can have.
+var everything = spend.Window{
 	Start: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
 	End:   time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC),
 }
 
-// Sums are the sums of a store.
-type Sums interface {
-	Usage(ctx context.Context, q Query) (UsageResult, error)
-	Costs(ctx context.Context, q Query) (CostResult, error)
-}
-
-// MonthTotals sums up all that there is, by organization and month of UTC.
-func MonthTotals(ctx context.Context, s Sums) ([]MonthTotal, error) {
-	totals := map[MonthTotal]*MonthTotal{}
-	of := func(organization string, start time.Time) *MonthTotal {
-		key := MonthTotal{Organization: organization, Month: spend.MonthStart(start)}
-		t := totals[key]
-		if t == nil {
-			t = &MonthTotal{Organization: key.Organization, Month: key.Month}
-			totals[key] = t
-		}
-		return t
-	}
-	q := Query{Window: Everything, Step: spend.Day}
-	costs, err := s.Costs(ctx, q)
+// MonthTotals sums up all cost that there is, by month of UTC and organization; costs is [Store.Costs].
+func MonthTotals(ctx context.Context, costs func(context.Context, Query) (CostResult, error)) ([]MonthTotal, error) {
+	r, err := costs(ctx, Query{Window: everything, Step: spend.Day})
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range costs.Rows {
-		t := of(c.Organization, c.Start)
+	var totals []MonthTotal
+	for _, c := range r.Rows { // by organization and day
+		if n := len(totals); n == 0 || totals[n-1].Organization != c.Organization || !totals[n-1].Month.Equal(spend.MonthStart(c.Start)) {
+			totals = append(totals, MonthTotal{Organization: c.Organization, Month: spend.MonthStart(c.Start)})
+		}
+		t := &totals[len(totals)-1]
 		t.Cost += c.Cost
 		t.List += c.List
 	}
-	usage, err := s.Usage(ctx, q)
-	if err != nil {
-		return nil, err
-	}
-	for _, u := range usage.Rows {
-		of(u.Organization, u.Start).Tokens += u.Counts.Tokens()
-	}
-	out := make([]MonthTotal, 0, len(totals))
-	for _, t := range totals {
-		out = append(out, *t)
-	}
-	slices.SortFunc(out, func(a, b MonthTotal) int {
-		if c := a.Month.Compare(b.Month); c != 0 {
-			return c
-		}
-		if a.Organization < b.Organization {
-			return -1
-		}
-		return 1
-	})
-	return out, nil
+	slices.SortStableFunc(totals, func(a, b MonthTotal) int { return a.Month.Compare(b.Month) })
+	return totals, nil
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
@@ -87,41 +88,48 @@ func plain(x any) any {
 }
 
 // compare compares every column of every table with what was read, and the totals of each month with
-// those of the dump.
-func (l *loading) compare(ctx context.Context, tables []loadTable, want map[string]checksums) ([]storage.MonthTotal, error) {
-	for _, t := range tables {
-		have, err := l.checksums(ctx, t)
-		if err != nil {
-			return nil, fmt.Errorf("comparing table %s: %w", t.name, err)
-		}
-		for i, c := range t.columns {
-			if h, w := have[i], want[t.name][i].String(); h != w {
-				return nil, fmt.Errorf("the copy differs: column %s of table %s has %s and not %s", c.name, t.name, h, w)
+// those of the dump, which are summed up meanwhile.
+func (l *loading) compare(ctx context.Context, tables []loadTable, want map[string]checksums) (ours []storage.MonthTotal, err error) {
+	var theirs []storage.MonthTotal
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) {
+		theirs, err = storage.MonthTotals(ctx, l.dump.Costs)
+		return err
+	})
+	g.Go(func() (err error) {
+		for _, t := range tables {
+			if err := l.compareTable(ctx, t, want[t.name]); err != nil {
+				return err
 			}
 		}
-	}
-	theirs, err := storage.MonthTotals(ctx, l.dump)
-	if err != nil {
-		return nil, err
-	}
-	s := inTransaction{l.Tx}
-	ours, err := storage.MonthTotals(ctx, s)
-	if err != nil {
+		ours, err = storage.MonthTotals(ctx, l.costs)
+		return err
+	})
+	if err := g.Wait(); err != nil {
 		return nil, err
 	}
 	for i := range max(len(ours), len(theirs)) {
-		var o, t storage.MonthTotal
-		if i < len(ours) {
-			o = ours[i]
-		}
-		if i < len(theirs) {
-			t = theirs[i]
-		}
-		if o != t {
-			return nil, fmt.Errorf("the copy differs: the total of a month is %+v and not %+v", o, t)
+		switch {
+		case i >= len(ours) || i >= len(theirs):
+			return nil, fmt.Errorf("the copy differs: it has cost in %d months and not in %d", len(ours), len(theirs))
+		case ours[i] != theirs[i]:
+			return nil, fmt.Errorf("the copy differs: the cost of %s is %s and not %s", theirs[i].Month.Format("2006-01"), ours[i].Cost, theirs[i].Cost)
 		}
 	}
 	return ours, nil
+}
+
+func (l *loading) compareTable(ctx context.Context, t loadTable, want checksums) error {
+	have, err := l.checksums(ctx, t)
+	if err != nil {
+		return fmt.Errorf("comparing table %s: %w", t.name, err)
+	}
+	for i, c := range t.columns {
+		if h, w := have[i], want[i].String(); h != w {
+			return fmt.Errorf("the copy differs: column %s of table %s has %s and not %s", c.name, t.name, h, w)
+		}
+	}
+	return nil
 }
 
 // checksums sums up the columns of a table.
@@ -179,19 +187,9 @@ func (l *loading) checksums(ctx context.Context, t loadTable) ([]string, error) 
 	return have, err
 }
 
-// inTransaction answers as the store will once the transaction is committed.
-type inTransaction struct{ pgx.Tx }
-
-func (s inTransaction) Usage(ctx context.Context, q storage.Query) (storage.UsageResult, error) {
-	os, err := organizations(ctx, s.Tx)
-	if err != nil {
-		return storage.UsageResult{}, err
-	}
-	return storage.SumUsage(ctx, os, q)
-}
-
-func (s inTransaction) Costs(ctx context.Context, q storage.Query) (storage.CostResult, error) {
-	os, err := organizations(ctx, s.Tx)
+// costs is [Store.Costs] as the store will answer once the transaction is committed.
+func (l *loading) costs(ctx context.Context, q storage.Query) (storage.CostResult, error) {
+	os, err := organizations(ctx, l.Tx)
 	if err != nil {
 		return storage.CostResult{}, err
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -254,10 +255,12 @@ func TestOpenDump(t *testing.T) {
 	}
 }
 
-// BenchmarkLoad measures a million rows by the hour against a plain COPY of the same rows into the same
-// table, in the same run.
+// BenchmarkLoad measures a quarter of a million rows by the hour against a plain COPY of the same rows,
+// from memory into the same table, in the same run. What copying does besides is reading, converting,
+// and comparing afterwards.
 func BenchmarkLoad(b *testing.B) {
 	w, rows := benchUsage()
+	rows = rows[:len(rows)/4]
 	path := filepath.Join(b.TempDir(), "monitor.db")
 	source, err := sqlite.Open(b.Context(), path, slog.New(slog.DiscardHandler))
 	require.NoError(b, err)
@@ -267,26 +270,49 @@ func BenchmarkLoad(b *testing.B) {
 	_, err = o.ReplaceUsage(b.Context(), storage.Reading{Report: spend.ReportMessages, Grain: spend.Hour, Window: w, At: now, DataAt: w.Start}, rows)
 	require.NoError(b, err)
 	require.NoError(b, source.Close())
+
 	u := pgtest.URL(b)
 	target := openEmpty(b, u)
 	conn := connect(b, u)
 	dump, err := sqlite.OpenDump(b.Context(), path, slog.New(slog.DiscardHandler))
 	require.NoError(b, err)
 	defer dump.Close()
+	tables, err := dump.Tables(b.Context())
+	require.NoError(b, err)
+	columns := tables[slices.IndexFunc(tables, func(x storage.DumpTable) bool { return x.Name == "usage_hour" })].Columns
+	read, err := dump.Rows(b.Context(), "usage_hour", columns)
+	require.NoError(b, err)
+	var values [][]any
+	for read.Next() {
+		row, err := read.Values()
+		require.NoError(b, err)
+		row = slices.Clone(row)
+		row[slices.Index(columns, "bucket")] = time.Unix(row[slices.Index(columns, "bucket")].(int64), 0)
+		values = append(values, row)
+	}
+	require.NoError(b, read.Err())
+	require.NoError(b, read.Close())
+	require.Len(b, values, len(rows))
+
+	var limit, took time.Duration
 	for b.Loop() {
-		_, err := conn.Exec(b.Context(), "insert into organization (uuid, name, first_seen_at) values ('u', '', now()); truncate usage_hour")
+		start := time.Now()
+		_, err := conn.CopyFrom(b.Context(), pgx.Identifier{"usage_hour"}, columns, pgx.CopyFromRows(values))
 		require.NoError(b, err)
-		limit := copyUsage(b, conn, rows)
-		_, err = conn.Exec(b.Context(), "truncate organization, usage_hour, ledger, day_change, key_use cascade")
+		limit += time.Since(start)
+		_, err = conn.Exec(b.Context(), "truncate usage_hour")
 		require.NoError(b, err)
-		b.ResetTimer()
+		start = time.Now()
 		_, err = target.Load(b.Context(), dump, func(string, int64) {})
 		require.NoError(b, err)
-		took := b.Elapsed()
-		b.ReportMetric(float64(len(rows))/limit.Seconds(), "limit-rows/s")
-		b.ReportMetric(float64(len(rows))/took.Seconds(), "copy-rows/s")
-		b.ReportMetric(limit.Seconds()/took.Seconds(), "copy/limit")
+		took += time.Since(start)
+		_, err = conn.Exec(b.Context(), "truncate organization, usage_hour, ledger, day_change, key_use cascade")
+		require.NoError(b, err)
 	}
+	n := float64(b.N * len(rows))
+	b.ReportMetric(n/limit.Seconds(), "limit-rows/s")
+	b.ReportMetric(n/took.Seconds(), "copy-rows/s")
+	b.ReportMetric(limit.Seconds()/took.Seconds(), "copy/limit")
 }
 
 // column and table are as PostgreSQL's catalog has them.
