@@ -33,7 +33,11 @@ func (c copyCmd) Run(a *app) error {
 	}
 	url, err := target.Value(a.ctx, false)
 	if err != nil {
-		return usageError{fmt.Errorf("--to: %w", err)}
+		name := "--to"
+		if c.To == "" {
+			name = "storage.postgres.url"
+		}
+		return usageError{fmt.Errorf("%s: %w", name, err)}
 	}
 	log := a.log.With("component", "storage")
 	dump, err := sqlite.OpenDump(a.ctx, path, log)
