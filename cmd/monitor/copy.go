@@ -126,6 +126,9 @@ func (p *copyProgress) count(dump storage.Dump) error {
 	for _, t := range tables {
 		p.total += t.Rows
 	}
+	if p.total == 0 {
+		return errors.New("there is nothing to copy: no monitor has collected anything into this database yet")
+	}
 	f, ok := p.stderr.(*os.File)
 	p.terminal = ok && term.IsTerminal(int(f.Fd())) //nolint:gosec // a file descriptor
 	p.logged = p.started
@@ -139,17 +142,13 @@ func (p *copyProgress) watch(table string, rows int64) {
 	}
 	p.last = rows
 	done := p.before + rows
-	percent := int64(100)
-	if p.total > 0 {
-		percent = 100 * done / p.total
-	}
+	percent := 100 * done / p.total
 	switch {
-	case p.terminal && (time.Since(p.logged) >= time.Second/10 || done == p.total):
+	case p.terminal && done == p.total:
+		fmt.Fprint(p.stderr, "\r\x1b[Kcomparing")
+	case p.terminal && time.Since(p.logged) >= time.Second/10:
 		p.logged = time.Now()
 		fmt.Fprintf(p.stderr, "\r\x1b[K%3d %%  %d of %d rows  %s", percent, done, p.total, table)
-		if done == p.total {
-			fmt.Fprint(p.stderr, "\r\x1b[Kcomparing")
-		}
 	case !p.terminal && time.Since(p.logged) >= logEvery:
 		p.logged = time.Now()
 		p.log.Info("copying", "table", table, "rows", done, "of", p.total, "percent", percent)
@@ -175,11 +174,15 @@ func (c copyCmd) print(w io.Writer, l storage.Loaded, organizations []storage.Or
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "table\t%14s\n", "rows")
 	var rows int64
+	empty := 0
 	for _, x := range l.Tables {
+		if rows += x.Rows; x.Rows == 0 {
+			empty++
+			continue
+		}
 		fmt.Fprintf(t, "%s\t%14d\n", x.Name, x.Rows)
-		rows += x.Rows
 	}
-	fmt.Fprintf(t, "all\t%14d\n", rows)
+	fmt.Fprintf(t, "%d empty ones\t%14d\nall\t%14d\n", empty, 0, rows)
 	if len(l.Months) > 0 {
 		fmt.Fprintf(t, "\nmonth (UTC)\t%14s\torganization\n", "cost in USD")
 		for _, m := range l.Months {

@@ -91,9 +91,11 @@ rules:
 func TestCopyRefuses(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "sqlite", punctual(fullHour()), "")
-	w.open()
+	store := w.open()
 	text := filepath.Join(w.dir, "text.db")
 	require.NoError(t, os.WriteFile(text, bytes.Repeat([]byte("no database\n"), 100), 0o600))
+	w.wantExit(1, "there is nothing to copy", "copy", "--from", w.sqlite, "--to", "postgres://127.0.0.1/none")
+	require.NoError(t, store.SaveOrganization(t.Context(), spend.Organization{ID: "u"}, time.Now()))
 	dead := "postgres://monitor:hidden@" + freeAddress(t) + "/monitor"
 	for _, c := range []struct {
 		code int
