@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,8 +26,18 @@ type copyCmd struct {
 	Format string `enum:"table,json" default:"table" help:"Output format: ${enum}."`
 }
 
-// Run copies everything in one transaction, compares the copy and says what there is.
+// Run copies everything. Unlike other commands one that is stopped has failed: what comes next in a
+// script must not begin to use the copy.
 func (c copyCmd) Run(a *app) error {
+	err := c.copy(a)
+	if err != nil && a.ctx.Err() != nil {
+		return errors.New("stopped before the copy was done: run it again")
+	}
+	return err
+}
+
+// copy copies in one transaction, compares the copy and says what there is.
+func (c copyCmd) copy(a *app) error {
 	path, target, err := c.ends(a)
 	if err != nil {
 		return err
@@ -62,7 +73,7 @@ func (c copyCmd) Run(a *app) error {
 	for _, name := range loaded.Foreign {
 		a.log.Warn("a table that is not the monitor's stays behind", "table", name)
 	}
-	organizations, err := store.Organizations(a.ctx)
+	organizations, err := store.Organizations(context.WithoutCancel(a.ctx)) // it is done, whatever comes
 	if err != nil {
 		return err
 	}

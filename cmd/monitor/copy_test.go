@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -112,6 +113,13 @@ func TestCopyRefuses(t *testing.T) {
 	} {
 		w.wantExit(c.code, c.want, c.args...)
 	}
+
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	var stderr bytes.Buffer
+	err := w.app(stopped, io.Discard, &stderr).run([]string{"copy", "--from", w.sqlite, "--to", dead})
+	require.Equal(t, 1, exitCode(err), "scripts must not go on")
+	require.Contains(t, stderr.String(), "monitor: stopped before the copy was done: run it again\n")
 }
 
 // wantExit runs a command that has to end with the code and say so on stderr, without a password.

@@ -57,7 +57,7 @@ func writeMan(w io.Writer, model *kong.Node, release string) {
 			}
 		}
 	})
-	line(".SH EXIT STATUS\n.TP\n0\nDone. A command that was stopped by a signal counts as done.\n.TP\n1\nFailed; or, where a flag asked for it, there are findings.\n" +
+	line(".SH EXIT STATUS\n.TP\n0\nDone; or stopped by a signal, which is a failure of copy only.\n.TP\n1\nFailed; or, where a flag asked for it, there are findings.\n" +
 		".TP\n2\nWrong usage or configuration.")
 	line(".SH ENVIRONMENT\n.TP\n.B %s\nThe configuration file, where no flag names one.\n.TP\n.B %s\nThe Admin API key, where the configuration names none.",
 		roff(configVariable), roff(adminKeyVariable))
