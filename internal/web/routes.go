@@ -91,10 +91,11 @@ func New(o Options) http.Handler {
 	mux.Handle("/api/v1/audit", get(s.api(s.auditAPI)))
 	mux.Handle("/api/", s.api(nothingHere))
 
-	mux.Handle("/{$}", get(s.page("status.html", s.statusPage)))
+	mux.Handle("/{$}", get(s.page("overview.html", s.overviewPage)))
 	mux.Handle("/alerts", get(s.page("alerts.html", s.alertsPage)))
 	mux.Handle("POST /alerts", http.HandlerFunc(s.silenceForm))
 	mux.Handle("/keys", get(s.page("keys.html", s.keysPage)))
+	mux.Handle("/jobs", get(s.page("jobs.html", s.jobsPage)))
 	mux.Handle("/static/style.css", get(http.FileServerFS(static)))
 	mux.Handle("/static/page.js", get(http.FileServerFS(static)))
 	mux.Handle("/", s.page("", func(*http.Request) (any, error) { return nil, errNoPage }))
