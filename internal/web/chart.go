@@ -26,14 +26,15 @@ type plot struct {
 	Bars       []plotBar
 	Limit      float64 // a line across; 0: none
 	LimitLabel string
-	Format     func(float64) string // of an amount; nil: dollars
-	Short      func(float64) string // of a tick; nil: dollars
+	Format     func(float64) string         // of an amount; nil: dollars
+	Ticks      func(v, step float64) string // of a tick, and the distance of ticks; nil: dollars
 }
 
 // plotBar is a bucket. Values are those of the plot's series, in their order.
 type plotBar struct {
 	Name    string // as the table and the pointer's label say it
 	Tick    string // under the axis; empty for most
+	Minor   bool   // the tick is left out where there is little room
 	Values  []float64
 	Basis   spend.Basis
 	Missing bool   // nothing is known of it, which is not the same as nothing
@@ -77,7 +78,7 @@ type chartBar struct {
 	X, Width, Middle              float64 // in percent
 	Top                           float64 // where the bar ends
 	Basis                         spend.Basis
-	Missing, Part                 bool
+	Missing, Part, Minor          bool
 	Segments                      []segment
 	Cells                         []string // of the table, as the keys
 	Sum                           string
@@ -103,19 +104,23 @@ func dollars(v float64) string {
 	return "$" + report.USD(spend.Money(math.Round(v*float64(spend.Dollar))))
 }
 
-// shortDollars writes a round amount.
-func shortDollars(v float64) string {
-	if v == math.Trunc(v) {
-		return "$" + report.Count(int64(v))
+// dollarTick writes a round amount with as many decimals as the distance of the ticks needs.
+func dollarTick(v, step float64) string {
+	if step == math.Trunc(step) {
+		return "$" + report.Count(int64(math.Round(v)))
 	}
-	return "$" + strings.TrimRight(strconv.FormatFloat(v, 'f', 6, 64), "0")
+	decimals := 2
+	for f := 100 * step; decimals < 9 && math.Abs(f-math.Round(f)) > 1e-9*f; f *= 10 {
+		decimals++
+	}
+	return "$" + strconv.FormatFloat(v, 'f', decimals, 64)
 }
 
 // draw lays the drawing out.
 func (p plot) draw() chart {
-	format, short := p.Format, p.Short
+	format, ticks := p.Format, p.Ticks
 	if format == nil {
-		format, short = dollars, shortDollars
+		format, ticks = dollars, dollarTick
 	}
 	c := chart{
 		Label: p.Label, Caption: cmp.Or(p.Caption, p.Label), Of: p.Of,
@@ -139,7 +144,7 @@ func (p plot) draw() chart {
 	scale := plotHeight / (step * float64(n))
 	y := func(v float64) float64 { return float64(c.Base) - v*scale }
 	for i := range n + 1 {
-		c.Ticks = append(c.Ticks, chartTick{y(float64(i) * step), short(float64(i) * step)})
+		c.Ticks = append(c.Ticks, chartTick{y(float64(i) * step), ticks(float64(i)*step, step)})
 	}
 	if p.Limit > 0 {
 		c.Limit = &chartTick{y(p.Limit), p.LimitLabel}
@@ -147,7 +152,7 @@ func (p plot) draw() chart {
 	width := 100 / float64(max(1, len(p.Bars)))
 	for i, b := range p.Bars {
 		x := chartBar{
-			Name: b.Name, Tick: b.Tick, Mark: b.Mark, Href: b.Href, Basis: b.Basis, Missing: b.Missing, Part: b.Part,
+			Name: b.Name, Tick: b.Tick, Mark: b.Mark, Href: b.Href, Basis: b.Basis, Missing: b.Missing, Part: b.Part, Minor: b.Minor,
 			X: (float64(i) + 0.12) * width, Width: 0.76 * width, Middle: (float64(i) + 0.5) * width, Top: float64(c.Base),
 		}
 		sum := 0.0

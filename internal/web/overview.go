@@ -19,7 +19,7 @@ import (
 // How many rows the parts of the overview show.
 const (
 	topRows    = 6
-	topBudgets = 6
+	topBudgets = 4
 	topAlerts  = 5
 	topMovers  = 3 // of each dimension
 	chartHours = 48
@@ -327,7 +327,7 @@ func (s *server) hoursOf(ctx context.Context, o storage.OrganizationState, p *ov
 		b.Name = h.Start.Format("Mon 2 January 15:04") + " to " + h.End.Format("15:04")
 		b.Mark = p.Judged.Marks[h.Start]
 		if h.Start.Hour()%6 == 0 {
-			b.Tick = h.Start.Format("15:04")
+			b.Tick, b.Minor = h.Start.Format("15:04"), h.Start.Hour()%12 != 0
 			if h.Start.Hour() == 0 {
 				b.Tick = h.Start.Format("2 Jan")
 			}
@@ -349,7 +349,7 @@ func lastHours(now time.Time, n int) []spend.Window {
 	return spend.Window{Start: first, End: first.Add(time.Duration(n) * time.Hour)}.Buckets(spend.Hour)
 }
 
-// alertsOfOverview is what fires, and what the rules said of the last hours.
+// judgedOf fills in what fires, and what the rules said of the last hours.
 func (s *server) judgedOf(ctx context.Context, o storage.OrganizationState, p *overview) error {
 	rules, err := s.Store.RuleStates(ctx, o.ID)
 	if err != nil {
