@@ -228,17 +228,6 @@ func roundStep(most float64) (step float64, n int) {
 // the dimension. Only the greatest series keep their names. Buckets without rows keep their place.
 // What is known of longer times than a bucket only is in no bar: see [wider].
 func bars(a report.Answer, by spend.Dimension, buckets []spend.Window, value func(report.Figures) float64) ([]string, []plotBar) {
-	type id struct{ id, name string } // two things may share a name: the id tells them apart
-	ident := func(r report.Row) id {
-		if by == "" {
-			return id{}
-		}
-		k := id{name: seriesName(r.Name(by), by)}
-		if f := r.Field(by); f != nil {
-			k.id = *f
-		}
-		return k
-	}
 	index := map[spend.Window]int{}
 	for i, w := range buckets {
 		index[w] = i
@@ -247,19 +236,19 @@ func bars(a report.Answer, by spend.Dimension, buckets []spend.Window, value fun
 		_, ok := index[spend.Window{Start: r.Start, End: r.End}]
 		return !ok
 	})
-	totals := map[id]float64{}
-	var order []id
+	totals := map[thing]float64{}
+	var order []thing
 	for _, r := range rows {
-		k := ident(r)
+		k := thingOf(r, by)
 		if _, ok := totals[k]; !ok {
 			order = append(order, k)
 		}
 		totals[k] += value(r.Figures)
 	}
-	slices.SortStableFunc(order, func(x, y id) int {
+	slices.SortStableFunc(order, func(x, y thing) int {
 		return cmp.Or(cmp.Compare(totals[y], totals[x]), strings.Compare(x.name, y.name))
 	})
-	place, names := map[id]int{}, []string{}
+	place, names := map[thing]int{}, []string{}
 	for i, k := range order {
 		switch {
 		case i < maxSeries || len(order) == maxSeries+1: // one other alone keeps its name
@@ -278,7 +267,7 @@ func bars(a report.Answer, by spend.Dimension, buckets []spend.Window, value fun
 	}
 	for _, r := range rows {
 		b := &bs[index[spend.Window{Start: r.Start, End: r.End}]]
-		b.Values[place[ident(r)]] += value(r.Figures)
+		b.Values[place[thingOf(r, by)]] += value(r.Figures)
 		b.Basis = b.Basis.And(r.Basis)
 	}
 	return names, bs
@@ -298,6 +287,39 @@ func wider(a report.Answer, buckets []spend.Window) report.Figures {
 		}
 	}
 	return sum
+}
+
+// thing is what a row is about, of one dimension. Two may share a name: the id tells them apart.
+type thing struct{ id, name string }
+
+// thingOf is what the row is about; all rows are about the same without a dimension.
+func thingOf(r report.Row, d spend.Dimension) thing {
+	if d == "" {
+		return thing{}
+	}
+	t := thing{name: seriesName(r.Name(d), d)}
+	if f := r.Field(d); f != nil {
+		t.id = *f
+	}
+	return t
+}
+
+// fold adds up the rows of an answer about one bucket by one of its dimensions.
+func fold(a report.Answer, d spend.Dimension) report.Answer {
+	index := map[thing]int{}
+	var rows []report.Row
+	for _, r := range a.Rows {
+		t := thingOf(r, d)
+		i, ok := index[t]
+		if !ok {
+			index[t] = len(rows)
+			rows = append(rows, r)
+			continue
+		}
+		rows[i].Add(r.Figures)
+	}
+	a.Rows = rows
+	return a
 }
 
 // seriesName is what a series is called where the thing itself has no name.
