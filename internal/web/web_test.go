@@ -157,10 +157,12 @@ func TestErrors(t *testing.T) {
 		{"GET", "/-/reload", 405},
 		{"HEAD", "/", 200},
 		{"GET", "/static/style.css", 200},
+		{"GET", "/static/page.js", 200},
 	} {
 		status, _, header := ask(t, h, tt.method, tt.target)
 		require.Equal(t, tt.status, status, tt.method+" "+tt.target)
-		require.Contains(t, header.Get("Content-Security-Policy"), "default-src 'none'")
+		require.Equal(t, "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+			header.Get("Content-Security-Policy"))
 		require.Equal(t, "nosniff", header.Get("X-Content-Type-Options"))
 	}
 }
@@ -182,7 +184,7 @@ func TestPages(t *testing.T) {
 	status, body, header := ask(t, web.New(options(reporttest.Filled(t))), http.MethodGet, "/")
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, "text/html; charset=utf-8", header.Get("Content-Type"))
-	golden.Check(t, "status.html", []byte(body))
+	golden.Check(t, "overview.html", []byte(body))
 
 	_, body, _ = ask(t, web.New(options(reporttest.Open(t))), http.MethodGet, "/")
 	require.Contains(t, body, "Waiting for the first collection")
@@ -192,7 +194,7 @@ func TestPages(t *testing.T) {
 	require.NoError(t, store.SaveOrganization(t.Context(), spend.Organization{ID: reporttest.Acme, Name: "<b>acme"}, reporttest.Now))
 	_, body, _ = ask(t, web.New(options(store)), http.MethodGet, "/")
 	for _, text := range []string{
-		"&lt;b&gt;acme", "no report has been read yet", "No cost is known for the last 30 days", "No job has run yet",
+		"&lt;b&gt;acme", "no report has been read yet", "No cost is known for the last 30 days", "No rule has been evaluated yet",
 		"Missing are 168 of 168 hours of usage",
 	} {
 		require.Contains(t, body, text)
@@ -203,13 +205,19 @@ func TestPages(t *testing.T) {
 	require.Contains(t, body, "There is no such page.")
 }
 
-// Pages load nothing from elsewhere, run no script, and style nothing in place: the policy allows
+// Pages load nothing from elsewhere, run no script but the one of the server, and style nothing in place: the policy allows
 // none of it.
 func TestPagesKeepTheirPolicy(t *testing.T) {
 	t.Parallel()
-	_, body, _ := ask(t, web.New(options(reporttest.Filled(t))), http.MethodGet, "/")
-	for _, forbidden := range []string{"<script", "style=", "<style", "http://", "https://", " onclick", "javascript:", "ZgotmplZ"} {
-		require.NotContains(t, body, forbidden)
+	h := web.New(options(reporttest.Filled(t)))
+	_, overview, _ := ask(t, h, http.MethodGet, "/")
+	_, jobs, _ := ask(t, h, http.MethodGet, "/jobs")
+	body := overview + jobs
+	require.Equal(t, 2, strings.Count(body, "<script"))
+	require.Equal(t, 2, strings.Count(body, `<script src="/static/page.js" defer></script>`))
+	body = strings.ReplaceAll(body, `<a href="https://wiki.acme.example/budget" rel="noreferrer">`, "") // a link loads nothing
+	for _, forbidden := range []string{"style=", "<style", "http://", "https://", " onclick", "javascript:", "ZgotmplZ"} {
+		require.False(t, strings.Contains(body, forbidden), forbidden)
 	}
 }
 
