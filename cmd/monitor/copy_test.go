@@ -70,7 +70,7 @@ rules:
 
 	w.sameAnswers(&x)
 	before := w.counters()
-	x.wantExit(1, "is not empty (there are rows in ", append([]string{"--config", x.config}, to...)...)
+	x.wantExit(1, "is not empty (there are rows in ", "--config", x.config, "copy", "--from", w.sqlite) // to the one configured
 
 	seen := x.watchCounters()
 	stop := x.serve()
