@@ -74,8 +74,13 @@ rules:
 
 	seen := x.watchCounters()
 	stop := x.serve()
-	seen.check(x.scrape())
 	x.monitor("once")
+	x.eventually(func() bool {
+		seen.check(x.scrape())
+		seen.mu.Lock()
+		defer seen.mu.Unlock()
+		return seen.scrapes > 0
+	}, &lockedBuffer{}, "the daemon on the copy shows no counters")
 	after := x.counters()
 	require.NotEmpty(t, before)
 	for key, n := range before {
