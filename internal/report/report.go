@@ -117,6 +117,7 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 	a.Rows = p.ofTeams(a.Rows)
 	sources := sourcesOf(a.Rows)
 	for i := range a.Rows {
+		p.Step.fold(&a.Rows[i], a.Window)
 		names.label(&a.Rows[i], p.By)
 	}
 	slices.SortFunc(a.Rows, func(x, y Row) int { return x.compare(y, p.By) })

@@ -107,10 +107,10 @@ func percent(n, whole int64) string {
 // names are the columns that say what a row is.
 func (p Params) names(rows []Row) []column {
 	var cs []column
-	if p.Step == StepDay || p.Step == StepHour {
-		c := column{title: string(p.Step), whole: true, cell: func(n int) string { return bucketName(rows[n]) }}
+	if p.Step != StepTotal {
+		c := column{title: string(p.Step), whole: true, cell: func(n int) string { return p.Step.name(rows[n]) }}
 		if p.Step == StepHour {
-			c.short = func(n int) string { return bucketName(rows[n])[len("2026-"):] } // the heading has the year
+			c.short = func(n int) string { return p.Step.name(rows[n])[len("2026-"):] } // the heading has the year
 		}
 		cs = append(cs, c)
 	}
@@ -134,8 +134,12 @@ func (p Params) names(rows []Row) []column {
 	return cs
 }
 
-// bucketName is the row's time. Where only the day is known a row by the hour is a whole day.
-func bucketName(r Row) string {
+// name is the row's time: a week's is its first day. Where only the day is known a row by the hour is a
+// whole day.
+func (s Step) name(r Row) string {
+	if s == StepMonth {
+		return r.Start.UTC().Format("2006-01")
+	}
 	if r.End.Sub(r.Start) >= spend.Day.Duration() {
 		return r.Start.UTC().Format(time.DateOnly)
 	}

@@ -112,7 +112,7 @@ func TestErrors(t *testing.T) {
 		status         int
 		message        string
 	}{
-		{"GET", "/api/v1/costs?step=week", 400, `unknown step "week" (hour, day or total)`},
+		{"GET", "/api/v1/costs?step=year", 400, `unknown step "year" (hour, day, week, month or total)`},
 		{"GET", "/api/v1/costs?from=2026-12-01&to=2026-11-01", 400, "must be before to"},
 		{"GET", "/api/v1/usage?by=teams", 400, `unknown dimension "teams"`},
 		{"GET", "/api/v1/usage?by=team", 400, `no teams are configured`},
