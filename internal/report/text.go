@@ -23,7 +23,7 @@ func (a Answer) table() table {
 	if len(rows) == 1 && len(a.By) == 0 && a.Step == StepTotal {
 		rows = nil // the total says it
 	}
-	t := table{heading: a.heading(), rows: len(rows), notes: a.notes()}
+	t := table{heading: a.heading(), rows: len(rows), notes: a.Notes()}
 	t.columns = a.names(rows)
 	number := func(title, narrow string, drop int, show, compact func(Figures) string) {
 		c := column{
@@ -171,8 +171,8 @@ func (a Answer) heading() string {
 	return map[Kind]string{Costs: "Cost", Usage: "Tokens"}[a.Kind] + " " + span(a.Window, a.AsOf)
 }
 
-// notes say what a reader must know about the figures.
-func (a Answer) notes() []string {
+// Notes say what a reader must know about the figures, a sentence or two each.
+func (a Answer) Notes() []string {
 	var ns []string
 	if a.MissingHours > 0 {
 		ns = append(ns, "Incomplete: "+Count(a.MissingHours)+" hours of this time have not been read yet.")
