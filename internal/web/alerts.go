@@ -311,8 +311,7 @@ func (s *server) unsilence(r *http.Request, id string) error {
 
 // alertsPage is what the page at /alerts shows.
 type alertsPage struct {
-	Now           time.Time
-	Version       string
+	frame
 	Rule          string // only this one; empty: all
 	Organizations []organizationAlerts
 	Silences      []silence
@@ -335,7 +334,11 @@ const pageRows = 50
 
 func (s *server) alertsPage(r *http.Request) (any, error) {
 	ctx, now := r.Context(), s.Now().UTC()
-	data := alertsPage{Now: now, Version: s.Version, Rule: r.URL.Query().Get("rule")}
+	data := alertsPage{
+		frame: s.frame(r, "Alerts", link{"/api/v1/alerts", "alerts"}, link{"/api/v1/alerts/history", "history"},
+			link{"/api/v1/budgets", "budgets"}, link{"/api/v1/silences", "silences"}),
+		Rule: r.URL.Query().Get("rule"),
+	}
 	all, err := s.Store.Silences(ctx, now)
 	if err != nil {
 		return nil, err

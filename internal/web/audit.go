@@ -195,7 +195,7 @@ func (s *server) findingsByKey(ctx context.Context, organization string) (map[st
 
 // keysData is what the page at /keys shows.
 type keysData struct {
-	Now           time.Time
+	frame
 	Filtered      bool
 	Filter        struct{ Check, Severity, Workspace string }
 	Checks        []string
@@ -236,7 +236,10 @@ func (s *server) keysPage(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := keysData{Now: s.Now().UTC(), Filtered: filter.narrow() || len(filter.organizations) > 0, Severities: severities}
+	data := keysData{
+		frame:    s.frame(r, "Keys and access", link{"/api/v1/audit", "audit"}, link{"/api/v1/keys", "keys"}),
+		Filtered: filter.narrow() || len(filter.organizations) > 0, Severities: severities,
+	}
 	data.Filter.Severity, data.Filter.Check, data.Filter.Workspace = filter.severity, first(filter.checks), first(filter.workspaces)
 	checks, workspaces := map[string]bool{}, map[string]bool{}
 	for _, o := range orgs {

@@ -1,69 +1,321 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/report"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 )
 
-// The chart of the last days: a bar a day, in units of the drawing.
+// maxSeries is how many series a drawing tells apart; the others are drawn as one, "other".
+const maxSeries = 8
+
+// plot is what is to be drawn: a bar for each bucket of time, of one amount or of several on top of
+// each other. [plot.draw] makes the drawing of it that the template "chart" writes.
+type plot struct {
+	Label      string // what is shown, in a sentence, for who does not see it
+	Caption    string // of the table of the same; empty: Label
+	Of         string // what the bars are split by; empty: they are not
+	Series     []string
+	Bars       []plotBar
+	Limit      float64 // a line across; 0: none
+	LimitLabel string
+	Format     func(float64) string // of an amount; nil: dollars
+	Short      func(float64) string // of a tick; nil: dollars
+}
+
+// plotBar is a bucket. Values are those of the plot's series, in their order.
+type plotBar struct {
+	Name    string // as the table and the pointer's label say it
+	Tick    string // under the axis; empty for most
+	Values  []float64
+	Basis   spend.Basis
+	Missing bool   // nothing is known of it, which is not the same as nothing
+	Part    bool   // it is not over, or not all of it was read
+	Mark    string // why a mark stands above it; empty: none
+	Href    string // where it leads; empty: nowhere
+}
+
+// The drawing, in pixels. Across it is measured in percent, so that it fits every screen with
+// letters of one size.
 const (
-	chartDays   = 30
-	chartStep   = 34
-	chartHeight = 170
-	chartBase   = chartHeight + 12 // the line that the bars stand on
+	plotTop    = 16 // room above the highest tick, for marks
+	plotHeight = 180
+	plotFoot   = 22 // room below the axis, for ticks
 )
 
-// chart is the drawing's data; the template draws it.
+// chart is the data of the template "chart".
 type chart struct {
-	Bars          []bar
-	Max           spend.Money
-	Width, Height int
-	Top, Base     int
-	Total         report.Figures
+	Label, Caption, Of string
+	Keys               []chartKey
+	Bars               []chartBar
+	Ticks              []chartTick
+	Limit              *chartTick
+	Top, Base, Height  int
+	Full               int // the height of a full bar
+	Marks, Gaps, Parts bool
+	Estimates          bool
+	Empty              bool // nothing is in it
 }
 
-type bar struct {
-	X, Y, Width, Height float64
-	Basis               spend.Basis
-	Label               string // for the pointer and for readers aloud
-	Tick                string // under the bar; empty for most
-	Middle              float64
+// chartKey is an entry of the legend, and a column of the table.
+type chartKey struct{ Class, Name, Total string }
+
+type chartTick struct {
+	Y     float64
+	Label string
 }
 
-// drawDays makes a bar of each day from the first on. Days without cost keep their place.
-func drawDays(days report.Answer, first time.Time) chart {
-	cost := map[time.Time]report.Figures{}
-	c := chart{Width: chartDays * chartStep, Height: chartBase + 22, Top: chartBase - chartHeight, Base: chartBase}
-	for _, r := range days.Rows {
-		if r.Start.Before(first) {
-			continue
-		}
-		cost[r.Start] = r.Figures
-		c.Max = max(c.Max, r.Cost)
-		c.Total.Add(r.Figures)
+type chartBar struct {
+	Name, Title, Tick, Mark, Href string
+	X, Width, Middle              float64 // in percent
+	Top                           float64 // where the bar ends
+	Basis                         spend.Basis
+	Missing, Part                 bool
+	Segments                      []segment
+	Cells                         []string // of the table, as the keys
+	Sum                           string
+}
+
+type segment struct {
+	Class     string
+	Y, Height float64
+}
+
+// seriesClass is the class of a series, by its place.
+func seriesClass(i int) string {
+	if i >= maxSeries {
+		return "other"
 	}
-	for i := range chartDays {
-		day := first.AddDate(0, 0, i)
-		f := cost[day]
-		height := 0.0
-		if c.Max > 0 && f.Cost > 0 {
-			height = max(1, chartHeight*f.Cost.USD()/c.Max.USD())
+	return "s" + strconv.Itoa(i+1)
+}
+
+// otherSeries is what the series beyond [maxSeries] are called together.
+const otherSeries = "other"
+
+func dollars(v float64) string {
+	return "$" + report.USD(spend.Money(math.Round(v*float64(spend.Dollar))))
+}
+
+// shortDollars writes a round amount.
+func shortDollars(v float64) string {
+	if v == math.Trunc(v) {
+		return "$" + report.Count(int64(v))
+	}
+	return "$" + strings.TrimRight(strconv.FormatFloat(v, 'f', 6, 64), "0")
+}
+
+// draw lays the drawing out.
+func (p plot) draw() chart {
+	format, short := p.Format, p.Short
+	if format == nil {
+		format, short = dollars, shortDollars
+	}
+	c := chart{
+		Label: p.Label, Caption: cmp.Or(p.Caption, p.Label), Of: p.Of,
+		Top: plotTop, Base: plotTop + plotHeight, Full: plotHeight, Height: plotTop + plotHeight + plotFoot,
+	}
+	most := p.Limit
+	totals := make([]float64, len(p.Series))
+	for _, b := range p.Bars {
+		sum := 0.0
+		for i, v := range b.Values {
+			totals[i] += v
+			sum += max(0, v)
 		}
-		b := bar{
-			X: float64(i*chartStep) + 4, Y: chartBase - height, Width: chartStep - 8, Height: height,
-			Basis: f.Basis, Middle: float64(i*chartStep) + chartStep/2,
-			Label: fmt.Sprintf("%s: no cost", day.Format("2 January")),
+		most = max(most, sum)
+	}
+	for i, name := range p.Series {
+		c.Keys = append(c.Keys, chartKey{seriesClass(i), name, format(totals[i])})
+	}
+	c.Empty = most == 0
+	step, n := roundStep(most)
+	scale := plotHeight / (step * float64(n))
+	y := func(v float64) float64 { return float64(c.Base) - v*scale }
+	for i := range n + 1 {
+		c.Ticks = append(c.Ticks, chartTick{y(float64(i) * step), short(float64(i) * step)})
+	}
+	if p.Limit > 0 {
+		c.Limit = &chartTick{y(p.Limit), p.LimitLabel}
+	}
+	width := 100 / float64(max(1, len(p.Bars)))
+	for i, b := range p.Bars {
+		x := chartBar{
+			Name: b.Name, Tick: b.Tick, Mark: b.Mark, Href: b.Href, Basis: b.Basis, Missing: b.Missing, Part: b.Part,
+			X: (float64(i) + 0.12) * width, Width: 0.76 * width, Middle: (float64(i) + 0.5) * width, Top: float64(c.Base),
 		}
-		if f.Basis != "" {
-			b.Label = fmt.Sprintf("%s: $%s, %s", day.Format("2 January"), report.USD(f.Cost), f.Basis)
+		sum := 0.0
+		var parts []string
+		for j, v := range b.Values {
+			sum += v
+			x.Cells = append(x.Cells, format(v))
+			if v == 0 {
+				continue
+			}
+			if len(p.Series) > 1 {
+				parts = append(parts, p.Series[j]+" "+format(v))
+			}
+			if v > 0 { // a credit has no height
+				h := max(v*scale, 0.5)
+				x.Top -= h
+				x.Segments = append(x.Segments, segment{seriesClass(j), x.Top, h})
+			}
 		}
-		if i%7 == (chartDays-1)%7 { // today, and the same day of the weeks before
-			b.Tick = day.Format("2 Jan")
-		}
-		c.Bars = append(c.Bars, b)
+		x.Sum = format(sum)
+		x.Title = b.title(x.Sum, sum == 0, parts)
+		c.Marks = c.Marks || b.Mark != ""
+		c.Gaps = c.Gaps || b.Missing
+		c.Parts = c.Parts || b.Part
+		c.Estimates = c.Estimates || b.Basis == spend.Estimated && len(x.Segments) > 0
+		c.Bars = append(c.Bars, x)
 	}
 	return c
+}
+
+// title is what the pointer shows of a bar.
+func (b plotBar) title(sum string, nothing bool, parts []string) string {
+	var s strings.Builder
+	s.WriteString(b.Name + ": ")
+	switch {
+	case b.Missing:
+		s.WriteString("not read yet")
+	case nothing && b.Basis == "":
+		s.WriteString("nothing")
+	default:
+		s.WriteString(sum)
+	}
+	if b.Basis != "" {
+		s.WriteString(", " + string(b.Basis))
+	}
+	if b.Part {
+		s.WriteString(", not complete")
+	}
+	if b.Mark != "" {
+		s.WriteString("\n" + b.Mark)
+	}
+	for _, part := range parts {
+		s.WriteString("\n" + part)
+	}
+	return s.String()
+}
+
+// roundStep is a round distance between ticks and how many of it hold the most.
+func roundStep(most float64) (step float64, n int) {
+	if most <= 0 {
+		return 1, 1
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(most/4)))
+	for _, m := range []float64{1, 2, 2.5, 5, 10} {
+		if step = m * unit; most <= 5*step {
+			break
+		}
+	}
+	return step, int(math.Ceil(most/step - 1e-9))
+}
+
+// bars makes a bar of each bucket from the answer, which has one row for each of them and value of
+// the dimension. Only the greatest series keep their names. Buckets without rows keep their place.
+func bars(a report.Answer, by spend.Dimension, buckets []spend.Window, value func(report.Figures) float64) ([]string, []plotBar) {
+	type id struct {
+		name, key string // two things may share a name: an id tells them apart
+	}
+	ident := func(r report.Row) id {
+		if by == "" {
+			return id{"", ""}
+		}
+		key := ""
+		if f := r.Field(by); f != nil {
+			key = *f
+		}
+		return id{seriesName(r.Name(by), by), key}
+	}
+	totals := map[id]float64{}
+	var order []id
+	for _, r := range a.Rows {
+		k := ident(r)
+		if _, ok := totals[k]; !ok {
+			order = append(order, k)
+		}
+		totals[k] += value(r.Figures)
+	}
+	slices.SortStableFunc(order, func(x, y id) int { return cmp.Compare(totals[y], totals[x]) })
+	place, names := map[id]int{}, []string{}
+	for i, k := range order {
+		switch {
+		case i < maxSeries || len(order) == maxSeries+1:
+			place[k] = len(names)
+			names = append(names, k.name)
+		default:
+			if i == maxSeries {
+				names = append(names, otherSeries)
+			}
+			place[k] = maxSeries
+		}
+	}
+	bs := make([]plotBar, len(buckets))
+	index := map[time.Time]int{}
+	for i, w := range buckets {
+		bs[i].Values = make([]float64, len(names))
+		index[w.Start] = i
+	}
+	for _, r := range a.Rows {
+		i, ok := index[r.Start]
+		if !ok {
+			continue
+		}
+		bs[i].Values[place[ident(r)]] += value(r.Figures)
+		bs[i].Basis = bs[i].Basis.And(r.Basis)
+	}
+	return names, bs
+}
+
+// seriesName is what a series is called where the thing itself has no name.
+func seriesName(name string, by spend.Dimension) string {
+	switch {
+	case name != "":
+		return name
+	case by == spend.ByAPIKey:
+		return "(no key)"
+	default:
+		return fmt.Sprintf("(no %s)", strings.ReplaceAll(string(by), "_", " "))
+	}
+}
+
+// costUSD is the height of a bar of cost.
+func costUSD(f report.Figures) float64 { return f.Cost.USD() }
+
+// chartDays is how many days the pages draw where nothing else is asked for.
+const chartDays = 30
+
+// dayWindows are the n UTC days through today.
+func dayWindows(today time.Time, n int) []spend.Window {
+	ws := make([]spend.Window, n)
+	for i := range ws {
+		start := today.AddDate(0, 0, i+1-n)
+		ws[i] = spend.Window{Start: start, End: start.AddDate(0, 0, 1)}
+	}
+	return ws
+}
+
+// nameDays writes what the bars of days are called; every seventh, and the last, has a tick.
+func nameDays(bs []plotBar, days []spend.Window) {
+	for i := range bs {
+		bs[i].Name = days[i].Start.Format("Mon 2 January 2006")
+		if (len(bs)-1-i)%7 == 0 {
+			bs[i].Tick = days[i].Start.Format("2 Jan")
+		}
+	}
+}
+
+func drawDays(days report.Answer, windows []spend.Window) chart {
+	p := plot{Label: "Cost of each of the last 30 days"}
+	p.Series, p.Bars = bars(days, "", windows, costUSD)
+	nameDays(p.Bars, windows)
+	return p.draw()
 }

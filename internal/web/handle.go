@@ -68,7 +68,7 @@ func (s *server) page(name string, f func(*http.Request) (any, error)) http.Hand
 			p := s.answer(r, err)
 			status = p.status
 			b.Reset()
-			if err := s.pages.render(&b, "error.html", errorPage{p.status, http.StatusText(p.status), p.message}); err != nil {
+			if err := s.pages.render(&b, "error.html", errorPage{s.frame(r, http.StatusText(p.status)), p.status, p.message}); err != nil {
 				s.Log.Error("error page failed", "err", err)
 			}
 		}

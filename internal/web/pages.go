@@ -22,12 +22,14 @@ var templates embed.FS
 type pages map[string]*template.Template
 
 func parsePages() pages {
-	funcs := template.FuncMap{"usd": usd, "count": report.Count, "time": clock, "ago": ago, "share": share,
-		"what": report.What, "subject": report.Subject, "figure": report.Figure, "moment": moment, "lastDay": lastDay}
+	funcs := template.FuncMap{
+		"usd": usd, "count": report.Count, "share": share, "what": report.What, "subject": report.Subject, "figure": report.Figure,
+		"time": clock, "moment": moment, "seconds": seconds, "day": day, "lastDay": lastDay, "ago": ago,
+	}
 	ps := pages{}
 	for _, name := range []string{"status.html", "alerts.html", "keys.html", "error.html"} {
 		ps[name] = template.Must(template.New("layout.html").Funcs(funcs).
-			ParseFS(templates, "templates/layout.html", "templates/"+name))
+			ParseFS(templates, "templates/layout.html", "templates/parts.html", "templates/"+name))
 	}
 	return ps
 }
@@ -37,15 +39,14 @@ func (ps pages) render(w io.Writer, name string, data any) error {
 }
 
 type errorPage struct {
+	frame
 	Status int
-	Title  string
 	Text   string
 }
 
 // statusData is what the page at / shows.
 type statusData struct {
-	Now           time.Time
-	Version       string
+	frame
 	Organizations []organizationPage
 }
 
@@ -98,7 +99,7 @@ func (s *server) statusPage(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := statusData{Now: now, Version: s.Version}
+	data := statusData{frame: s.frame(r, "Overview", link{"/api/v1/costs?by=workspace,model", "costs"}, link{"/api/v1/forecast", "forecast"})}
 	for i, o := range orgs {
 		p, err := s.organizationPage(r.Context(), o, now)
 		if err != nil {
@@ -122,7 +123,8 @@ func (s *server) organizationPage(ctx context.Context, o storage.OrganizationSta
 	}
 	today := spend.Day.Floor(now)
 	tomorrow, month := today.AddDate(0, 0, 1), spend.MonthStart(today)
-	first := today.AddDate(0, 0, 1-chartDays)
+	last30 := dayWindows(today, chartDays)
+	first := last30[0].Start
 	ask := func(from, to time.Time, step report.Step, by ...spend.Dimension) (report.Answer, error) {
 		return report.Run(ctx, s.Store, report.Params{
 			Kind: report.Costs, From: from, To: to, Step: step, By: by, Teams: s.Teams,
@@ -147,7 +149,7 @@ func (s *server) organizationPage(ctx context.Context, o storage.OrganizationSta
 	if err != nil {
 		return p, err
 	}
-	p.Chart = drawDays(days, first)
+	p.Chart = drawDays(days, last30)
 	p.Empty = len(days.Rows) == 0 && p.Spent[2].Basis == ""
 	ranked := []spend.Dimension{spend.ByWorkspace, spend.ByModel}
 	if len(s.Teams) > 0 {
@@ -197,41 +199,6 @@ func rank(a report.Answer, d spend.Dimension) ranking {
 		out.Rows = append(out.Rows, x)
 	}
 	return out
-}
-
-// moment writes an instant that may not be known, to the minute.
-func moment(t time.Time) string {
-	if t.IsZero() {
-		return "an unknown time"
-	}
-	return t.UTC().Format("2006-01-02 15:04")
-}
-
-// lastDay is the day of which the end is given.
-func lastDay(end time.Time) string { return end.Add(-time.Second).UTC().Format(time.DateOnly) }
-
-// clock writes an instant for people, to the minute.
-func clock(t *time.Time) string {
-	if t == nil || t.IsZero() {
-		return "never"
-	}
-	return t.UTC().Format("2006-01-02 15:04")
-}
-
-// ago writes how long before now an instant was.
-func ago(now, t time.Time) string {
-	switch d := now.Sub(t); {
-	case d < -time.Minute:
-		return "ahead of this clock"
-	case d < 2*time.Minute:
-		return "just now"
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d minutes ago", d/time.Minute)
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d hours ago", d/time.Hour)
-	default:
-		return fmt.Sprintf("%d days ago", d/(24*time.Hour))
-	}
 }
 
 // usd writes an amount, which a template has as a value or a pointer.

@@ -2,9 +2,10 @@
 // It only reads the store; what changes anything is POST /-/reload, and making and ending silences.
 //
 // All routes are in [New]. An API route is a function that returns what to write as JSON
-// (api.go), a page is a template and a function that returns its data (pages.go). Both return
-// errors; handle turns them into answers and logs them, in one place. Pages need no JavaScript
-// and load nothing from elsewhere.
+// (api.go), a page is a template and a function that returns its data, which embeds the frame that
+// all pages have (frame.go, pages.go). Both return errors; handle turns them into answers and logs
+// them, in one place. Pages need no JavaScript and load nothing from elsewhere; the one script shows
+// times in the viewer's zone. Charts are drawn here (chart.go).
 package web
 
 import (
@@ -12,6 +13,7 @@ import (
 	"embed"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -94,6 +96,7 @@ func New(o Options) http.Handler {
 	mux.Handle("POST /alerts", http.HandlerFunc(s.silenceForm))
 	mux.Handle("/keys", get(s.page("keys.html", s.keysPage)))
 	mux.Handle("/static/style.css", get(http.FileServerFS(static)))
+	mux.Handle("/static/page.js", get(http.FileServerFS(static)))
 	mux.Handle("/", s.page("", func(*http.Request) (any, error) { return nil, errNoPage }))
 
 	return secure(limit(mux))
@@ -115,12 +118,12 @@ func secure(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Content-Security-Policy",
-			"default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+			"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("X-Frame-Options", "DENY")
 		header.Set("Referrer-Policy", "no-referrer")
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
-		if r.URL.Path == "/static/style.css" {
+		if strings.HasPrefix(r.URL.Path, "/static/") {
 			header.Set("Cache-Control", "max-age=300")
 		} else {
 			header.Set("Cache-Control", "no-store")
