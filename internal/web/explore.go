@@ -58,11 +58,13 @@ func (m measure) text(n int64) string {
 }
 
 // The measure's values as a drawing has them, and how it writes them.
-func (m measure) value(f report.Figures) float64 {
+func (m measure) value(f report.Figures) float64 { return m.float(m.of(f)) }
+
+func (m measure) float(n int64) float64 {
 	if m.Money() {
-		return spend.Money(m.of(f)).USD()
+		return spend.Money(n).USD()
 	}
-	return float64(m.of(f))
+	return float64(n)
 }
 
 func (m measure) format() (format, short func(float64) string) {
@@ -156,7 +158,9 @@ func parseExploration(values url.Values, teams team.Teams, now time.Time) (explo
 		Measure: measures[0], By: []spend.Dimension{spend.ByWorkspace}, Range: "30d", Step: report.StepDay, Auto: true, Rows: exploreRows, now: now.UTC(),
 	}
 	var errs []wrong
-	bad := func(parameter, format string, args ...any) { errs = append(errs, wrong{parameter, fmt.Sprintf(format, args...)}) }
+	bad := func(parameter, format string, args ...any) {
+		errs = append(errs, wrong{parameter, fmt.Sprintf(format, args...)})
+	}
 	one := func(name string) string {
 		if len(values[name]) > 1 {
 			bad(name, "is given %d times", len(values[name]))
@@ -258,15 +262,11 @@ func (e *exploration) parseBy(values []string, dimensions []spend.Dimension, tea
 // parseTime reads range, from, to and step.
 func (e *exploration) parseTime(one func(string) string, bad complaint) {
 	e.From, e.To = one("from"), one("to")
-	given := one("range")
-	if given == "" && (e.From != "" || e.To != "") {
-		given = customRange
-	}
-	if given != "" {
+	if given := one("range"); given != "" {
 		e.Range = given
 	}
-	if e.Range != customRange {
-		e.From, e.To = "", "" // of a form that was filled in before
+	if e.From != "" || e.To != "" { // of a form, where they stand beside the range shown before
+		e.Range = customRange
 	}
 	today := spend.Day.Floor(e.now)
 	tomorrow := today.AddDate(0, 0, 1)
@@ -414,7 +414,7 @@ func untidy(values url.Values) bool {
 			return true
 		}
 	}
-	return values.Has("range") && values.Get("range") != customRange && (values.Has("from") || values.Has("to"))
+	return values.Has("range") && values.Get("range") != customRange && (values.Has("from") || values.Has("to")) // the latter hold
 }
 
 // noValue is what pages call the lack of a dimension's value, such as "(no model)", and what a filter of
@@ -437,11 +437,6 @@ func (e exploration) filters() []report.Filter {
 		fs = append(fs, report.Filter{Dimension: f.Dimension, Values: values})
 	}
 	return fs
-}
-
-// params is the question as package report takes it.
-func (e exploration) params(step report.Step, by []spend.Dimension, w spend.Window, teams team.Teams) report.Params {
-	return report.Params{Kind: e.Measure.Kind, From: w.Start, To: w.End, Step: step, By: by, Where: e.filters(), Teams: teams}
 }
 
 // api is the same question to the API, of the times that it means now.
@@ -500,12 +495,22 @@ type series struct {
 	bars   []plotBar
 }
 
-// explore answers the question.
+// explore answers the question. Where there may be very many groups the greatest are found first, and only
+// they are asked for by time.
 func (s *server) explore(ctx context.Context, e exploration) (series, error) {
 	var out series
 	var err error
-	ask := func(p report.Params) (report.Answer, error) { return report.Run(ctx, s.Store, p) }
-	if out.total, err = ask(e.params(report.StepTotal, e.By, e.window, s.Teams)); err != nil {
+	ask := func(step report.Step, by []spend.Dimension, w spend.Window, where []report.Filter) (report.Answer, error) {
+		return report.Run(ctx, s.Store, report.Params{Kind: e.Measure.Kind, From: w.Start, To: w.End, Step: step, By: by, Where: where, Teams: s.Teams})
+	}
+	where := e.filters()
+	parts, several := report.Answer{}, e.Step != report.StepTotal
+	if several && !e.manyGroups() {
+		if parts, err = ask(e.Step, e.By, e.window, where); err != nil {
+			return out, err
+		}
+		out.total = together(parts)
+	} else if out.total, err = ask(report.StepTotal, e.By, e.window, where); err != nil {
 		return out, err
 	}
 	if e.Compare {
@@ -514,7 +519,7 @@ func (s *server) explore(ctx context.Context, e exploration) (series, error) {
 			known.End = e.now // the time before is as long as what is known of this one
 		}
 		if !known.Empty() {
-			before, err := ask(e.params(report.StepTotal, e.By, report.Previous(known), s.Teams))
+			before, err := ask(report.StepTotal, e.By, report.Previous(known), where)
 			if err != nil {
 				return out, err
 			}
@@ -522,11 +527,48 @@ func (s *server) explore(ctx context.Context, e exploration) (series, error) {
 		}
 	}
 	out.groups = e.group(out.total, out.before)
-	if e.Step == report.StepTotal || len(out.total.Rows) == 0 {
+	if !several || len(out.total.Rows) == 0 {
 		return out, nil
 	}
-	out.shown, out.bars, err = e.draw(ask, s.Teams, out.groups, out.total)
-	return out, err
+	whole := parts
+	if e.manyGroups() {
+		first := out.groups[:min(len(out.groups), maxSeries)]
+		if parts, err = ask(e.Step, e.By, e.window, only(where, e.By, first)); err != nil {
+			return out, err
+		}
+		if whole, err = ask(e.Step, nil, e.window, where); err != nil {
+			return out, err
+		}
+	}
+	out.shown, out.bars = e.draw(out.groups, parts, whole)
+	return out, nil
+}
+
+// together sums an answer by time up to one of totals.
+func together(a report.Answer) report.Answer {
+	index := map[groupKey]int{}
+	rows := []report.Row{}
+	for _, r := range a.Rows {
+		i, ok := index[keyOf(r)]
+		if !ok {
+			i = len(rows)
+			index[keyOf(r)] = i
+			x := r
+			x.Start, x.End, x.Figures = a.Window.Start, a.Window.End, report.Figures{}
+			rows = append(rows, x)
+		}
+		rows[i].Add(r.Figures)
+	}
+	a.Step, a.Rows = report.StepTotal, rows
+	return a
+}
+
+// manyGroups reports whether the question may be about so many groups that asking for all of them by
+// time costs too much.
+func (e exploration) manyGroups() bool {
+	return slices.ContainsFunc(e.Filters, func(f filterField) bool {
+		return slices.Contains(e.By, f.Dimension) && len(f.List) > fewGroups
+	})
 }
 
 // group makes the rows of the table, the greatest first.
@@ -554,88 +596,52 @@ func (e exploration) group(total report.Answer, before *report.Answer) []explore
 	return groups
 }
 
-// fewGroups is up to how many groups it is cheaper to ask for all of them by time.
+// fewGroups is up to how many workspaces or keys all are asked for by time.
 const fewGroups = 60
 
-// draw asks for the figures by time: of the greatest groups each, of the others together.
-func (e exploration) draw(ask func(report.Params) (report.Answer, error), teams team.Teams, groups []exploreGroup, total report.Answer) ([]string, []plotBar, error) {
+// draw makes the bars: of the greatest groups each, of the others together. Parts has at least the groups
+// that are drawn for themselves, whole has all that is to be drawn.
+func (e exploration) draw(groups []exploreGroup, parts, whole report.Answer) ([]string, []plotBar) {
 	place, shown := map[groupKey]int{}, []string{}
-	few := len(groups) <= maxSeries+1
 	for i, g := range groups {
-		if i == maxSeries && !few {
+		if i == maxSeries {
+			shown = append(shown, fmt.Sprintf("other (%d)", len(groups)-maxSeries))
 			break
 		}
 		place[keyOf(g.Row)] = len(shown)
 		shown = append(shown, e.groupName(g.Row))
 	}
-	rest := len(groups) > len(shown)
-	if rest {
-		shown = append(shown, fmt.Sprintf("other (%d)", len(groups)-len(place)))
-	}
-	parts := e.params(e.Step, e.By, e.window, teams)
-	if len(groups) > fewGroups {
-		parts.Where = only(parts.Where, e.By, groups[:len(place)])
-	}
-	a, err := ask(parts)
-	if err != nil {
-		return nil, nil, err
-	}
-	buckets := e.Step.Buckets(total.Window)
-	bs := make([]plotBar, len(buckets))
+	buckets := e.Step.Buckets(whole.Window)
+	bs, rest := make([]plotBar, len(buckets)), make([]int64, len(buckets))
 	at := map[time.Time]int{}
 	for i, w := range buckets {
 		at[w.Start] = i
-		bs[i] = plotBar{Name: e.bucketName(w), Values: make([]float64, len(shown)), Part: w.End.After(total.AsOf) && w.Start.Before(total.AsOf), Href: e.into(w)}
+		bs[i] = plotBar{
+			Name: e.bucketName(w), Values: make([]float64, len(shown)), Href: e.into(w),
+			Part: w.End.After(whole.AsOf) && w.Start.Before(whole.AsOf),
+		}
 		if every := (len(buckets) + 6) / 7; i%every == 0 {
 			bs[i].Tick = e.tick(w)
 		}
 	}
-	bucket := func(r report.Row) int { // where only the day is known, a row by the hour is a day's
-		if i, ok := at[e.Step.Start(r.Start)]; ok {
-			return i
-		}
-		return at[r.Start]
-	}
-	for _, r := range a.Rows {
-		i := bucket(r)
-		j, ok := place[keyOf(r)]
-		if !ok && len(groups) > fewGroups {
-			continue // of a combination that was not asked for
-		}
-		if !ok {
-			j = len(shown) - 1
-		}
-		bs[i].Values[j] += e.Measure.value(r.Figures)
+	for _, r := range whole.Rows {
+		i := at[r.Start] // where only the day is known a row by the hour is a day's, and stands at its first hour
+		rest[i] += e.Measure.of(r.Figures)
 		bs[i].Basis = bs[i].Basis.And(r.Basis)
 	}
-	if len(groups) <= fewGroups {
-		return shown, bs, nil
-	}
-	all, err := ask(e.params(e.Step, nil, e.window, teams))
-	if err != nil {
-		return nil, nil, err
-	}
-	sums := make([]int64, len(bs))
-	for _, r := range all.Rows {
-		i := bucket(r)
-		sums[i] += e.Measure.of(r.Figures)
-		bs[i].Basis = r.Basis
-	}
-	kept := make([]int64, len(bs))
-	for _, r := range a.Rows {
-		if _, ok := place[keyOf(r)]; ok {
-			kept[bucket(r)] += e.Measure.of(r.Figures)
+	for _, r := range parts.Rows {
+		if j, ok := place[keyOf(r)]; ok {
+			i := at[r.Start]
+			rest[i] -= e.Measure.of(r.Figures) // whole numbers: what is left is exact
+			bs[i].Values[j] += e.Measure.value(r.Figures)
 		}
 	}
-	for i := range bs {
-		other := sums[i] - kept[i] // exact: the subtraction is of integers
-		if e.Measure.Money() {
-			bs[i].Values[len(shown)-1] = spend.Money(other).USD()
-		} else {
-			bs[i].Values[len(shown)-1] = float64(other)
+	if len(groups) > maxSeries {
+		for i := range bs {
+			bs[i].Values[maxSeries] = e.Measure.float(rest[i])
 		}
 	}
-	return shown, bs, nil
+	return shown, bs
 }
 
 // only narrows filters to the values that the groups have. What else has the same values is in the answer
@@ -752,7 +758,6 @@ type explorePage struct {
 	Wrong *wrong // what is wrong with the question; nothing else is shown then
 	// For the form.
 	Measures   []measure
-	Ranges     []choice
 	Steps      []choice
 	Dimensions []spend.Dimension
 	Groups     [mostGroups]spend.Dimension // chosen; empty: nothing
@@ -768,7 +773,8 @@ type explorePage struct {
 	MoreRows  int
 	Before    spend.Window
 	Chart     *chart
-	Notes     []string
+	Alarms    []string // what is missing in the figures
+	Notes     []string // what else is to be known of them
 	Answer    report.Answer
 	CSV, JSON string
 	Here      string // the permanent URL
@@ -792,10 +798,85 @@ func (p explorePage) Status() int {
 }
 
 // Is says that something is wrong with the parameter.
-func (p explorePage) Is(parameter string) bool { return p.Wrong != nil && p.Wrong.Parameter == parameter }
+func (p explorePage) Is(parameter string) bool {
+	return p.Wrong != nil && p.Wrong.Parameter == parameter
+}
 
-// Title is what a dimension is called.
-func (explorePage) Title_(d spend.Dimension) string { return dimensionTitle(d) }
+// StepIs reports whether the form's step of this name is chosen.
+func (p explorePage) StepIs(name string) bool {
+	if p.Auto {
+		return name == "auto"
+	}
+	return name == string(p.Step)
+}
+
+// InputType is the kind of field that can hold the time as it is given.
+func (explorePage) InputType(given string) string {
+	if _, err := time.Parse(time.DateOnly, given); given == "" || err == nil {
+		return "date"
+	}
+	return "text"
+}
+
+// ExtraRows is how many rows are asked for, if it is not the usual number.
+func (p explorePage) ExtraRows() int {
+	if p.exploration.Rows == exploreRows {
+		return 0
+	}
+	return p.exploration.Rows
+}
+
+// Set counts the filters that are set.
+func (p explorePage) Set() (n int) {
+	for _, f := range p.Filters {
+		n += min(1, len(f.Values))
+	}
+	return n
+}
+
+// Without is the same question without filters.
+func (p explorePage) Without() string {
+	e := p.exploration
+	e.Filters = nil
+	return e.href()
+}
+
+// Several reports whether rows of several organizations are shown and do not say so by a dimension.
+func (p explorePage) Several() bool {
+	return len(p.By) > 0 && !slices.Contains(p.By, spend.ByOrganization) &&
+		slices.ContainsFunc(p.Rows, func(g exploreGroup) bool { return g.OrganizationID != p.Rows[0].OrganizationID })
+}
+
+// NameColumns is how many columns say what a row is.
+func (p explorePage) NameColumns() int {
+	n := max(1, len(p.By))
+	if p.Several() {
+		n++
+	}
+	return n
+}
+
+// HiddenRows is how many groups have no row.
+func (p explorePage) HiddenRows() int64 { return int64(p.Hidden) }
+
+// Span is the time of the figures, SpanBefore that of what they are compared with.
+func (p explorePage) Span() string       { return spanText(p.Answer.Window) }
+func (p explorePage) SpanBefore() string { return spanText(p.Before) }
+
+// spanText writes a window for people: days are named with the last one included.
+func spanText(w spend.Window) string {
+	w = spend.Window{Start: w.Start.UTC(), End: w.End.UTC()}
+	switch last := w.End.Add(-time.Second); {
+	case !w.Aligned(spend.Day):
+		return w.Start.Format("2 January 15:04") + " to " + w.End.Format("2 January 2006 15:04") + " UTC"
+	case spend.Day.Floor(last).Equal(w.Start):
+		return w.Start.Format("2 January 2006")
+	case w.Start.Year() == last.Year():
+		return w.Start.Format("2 January") + " to " + last.Format("2 January 2006")
+	default:
+		return w.Start.Format("2 January 2006") + " to " + last.Format("2 January 2006")
+	}
+}
 
 // exploreHandler serves the page. What a form sends is led to the URL that says the same in one way only.
 func (s *server) exploreHandler() http.Handler {
@@ -815,7 +896,7 @@ func (s *server) explorePage(r *http.Request) (any, error) {
 	ctx := r.Context()
 	e, err := parseExploration(r.URL.Query(), s.Teams, s.Now())
 	p := explorePage{
-		exploration: e, Measures: measures, Ranges: ranges, Dimensions: exploreDimensions(e.Measure.Kind, s.Teams),
+		exploration: e, Measures: measures, Dimensions: exploreDimensions(e.Measure.Kind, s.Teams),
 		Steps: []choice{{"auto", "Automatic"}, {"hour", "Hour"}, {"day", "Day"}, {"week", "Week"}, {"month", "Month"}, {"total", "No steps"}},
 		CSV:   e.api("csv"), JSON: e.api(""), Here: e.href(),
 	}
@@ -833,16 +914,15 @@ func (s *server) explorePage(r *http.Request) (any, error) {
 		p.Presets = append(p.Presets, preset{c, x.href(), c.Name == e.Range})
 	}
 	if err == nil && len(s.Teams) > 0 { // a team that does not exist
-		_, teamErr := e.params(report.StepTotal, e.By, e.window, s.Teams).WithTeams(s.Teams)
-		if teamErr != nil {
-			err = wrong{"team", teamErr.Error()}
+		if _, problem := (report.Params{By: e.By, Where: e.filters()}).WithTeams(s.Teams); problem != nil {
+			err = wrong{"team", problem.Error()}
 		}
 	}
 	if w, ok := err.(wrong); ok {
 		p.Wrong = &w
 		return p, nil
 	}
-	answer, err := s.explore(ctx, e)
+	answer, err := s.explore(ctx, p.exploration)
 	if err != nil {
 		return nil, err
 	}
@@ -858,12 +938,18 @@ func (p *explorePage) fill(x series) {
 	if len(e.By) > 0 {
 		p.Heading += " by " + strings.ReplaceAll(strings.ToLower(names(e.By, dimensionTitle)), "api key", "API key")
 	}
-	p.Notes = x.total.Notes()
+	for _, n := range x.total.Notes() {
+		if strings.HasPrefix(n, "Incomplete") || strings.HasPrefix(n, "Nothing") {
+			p.Alarms = append(p.Alarms, n)
+		} else {
+			p.Notes = append(p.Notes, capital(n))
+		}
+	}
 	p.NoData = x.total.AsOf.IsZero()
 	if x.before != nil {
 		p.Before = x.before.Window
 		if x.before.MissingHours > 0 {
-			p.Notes = append(p.Notes, "The time before is incomplete: "+report.Count(x.before.MissingHours)+" hours of it have not been read.")
+			p.Alarms = append(p.Alarms, "The time before is incomplete: "+report.Count(x.before.MissingHours)+" hours of it have not been read.")
 		}
 	}
 	var most int64
@@ -893,9 +979,6 @@ func (p *explorePage) fill(x series) {
 			continue
 		}
 		g.Class = seriesClass(i)
-		if len(x.groups) <= maxSeries+1 && i == maxSeries {
-			g.Class = "other"
-		}
 		for _, d := range e.By {
 			g.Names = append(g.Names, seriesName(g.Name(d), d))
 		}
@@ -1044,7 +1127,7 @@ func (s *server) suggest(ctx context.Context, fields []filterField) error {
 	if len(s.Teams) > 0 {
 		add(spend.ByTeam, append(s.Teams.Names(), team.Unmapped)...)
 	}
-	for i, f := range fields {
+	for i, f := range fields { // the page's own, which the question shares
 		list := lists[f.Dimension]
 		slices.Sort(list)
 		fields[i].List = slices.Compact(list)

@@ -25,9 +25,10 @@ func parsePages() pages {
 	funcs := template.FuncMap{
 		"usd": usd, "count": report.Count, "share": share, "what": report.What, "subject": report.Subject, "figure": report.Figure,
 		"time": clock, "moment": moment, "seconds": seconds, "day": day, "lastDay": lastDay, "ago": ago,
+		"dimension": dimensionTitle,
 	}
 	ps := pages{}
-	for _, name := range []string{"status.html", "alerts.html", "keys.html", "error.html"} {
+	for _, name := range []string{"status.html", "explore.html", "alerts.html", "keys.html", "error.html"} {
 		ps[name] = template.Must(template.New("layout.html").Funcs(funcs).
 			ParseFS(templates, "templates/layout.html", "templates/parts.html", "templates/"+name))
 	}

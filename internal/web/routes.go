@@ -92,6 +92,7 @@ func New(o Options) http.Handler {
 	mux.Handle("/api/", s.api(nothingHere))
 
 	mux.Handle("/{$}", get(s.page("status.html", s.statusPage)))
+	mux.Handle("/explore", get(s.exploreHandler()))
 	mux.Handle("/alerts", get(s.page("alerts.html", s.alertsPage)))
 	mux.Handle("POST /alerts", http.HandlerFunc(s.silenceForm))
 	mux.Handle("/keys", get(s.page("keys.html", s.keysPage)))
