@@ -28,7 +28,7 @@ func parsePages() pages {
 		"dimension": dimensionTitle,
 	}
 	ps := pages{}
-	for _, name := range []string{"status.html", "explore.html", "alerts.html", "keys.html", "error.html"} {
+	for _, name := range []string{"status.html", "explore.html", "budgets.html", "alerts.html", "keys.html", "error.html"} {
 		ps[name] = template.Must(template.New("layout.html").Funcs(funcs).
 			ParseFS(templates, "templates/layout.html", "templates/parts.html", "templates/"+name))
 	}

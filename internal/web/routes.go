@@ -49,6 +49,8 @@ type Options struct {
 	Prices *pricing.Table
 	// Teams are what the dimension team means.
 	Teams team.Teams
+	// Budgets are the rules with a budget, by the configuration.
+	Budgets []BudgetRule
 	// Authenticated says that the web configuration file asks for authentication, so that other
 	// than local requests may change something.
 	Authenticated bool
@@ -93,6 +95,7 @@ func New(o Options) http.Handler {
 
 	mux.Handle("/{$}", get(s.page("status.html", s.statusPage)))
 	mux.Handle("/explore", get(s.exploreHandler()))
+	mux.Handle("/budgets", get(s.page("budgets.html", s.budgetsPage)))
 	mux.Handle("/alerts", get(s.page("alerts.html", s.alertsPage)))
 	mux.Handle("POST /alerts", http.HandlerFunc(s.silenceForm))
 	mux.Handle("/keys", get(s.page("keys.html", s.keysPage)))
