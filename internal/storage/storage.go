@@ -125,6 +125,8 @@ type Store interface {
 
 	// Ping reports whether the database can be reached and its schema is the one expected.
 	Ping(ctx context.Context) error
+	// About says what kind of database it is, and how large.
+	About(ctx context.Context) (About, error)
 	Close() error
 }
 

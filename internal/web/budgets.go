@@ -61,7 +61,7 @@ type budgetCard struct {
 type budgetSubject struct {
 	budget
 	Name    string
-	Bar     budgetBar
+	Bar     budgetScale
 	Left    spend.Money // of a balance
 	Low     spend.Money // with High the interval of the forecast, where Interval says that there is one
 	High    spend.Money
@@ -91,14 +91,14 @@ func (b budgetSubject) Days() int {
 	return max(0, int(b.ExhaustedAt.Sub(*b.AsOf).Hours()/24))
 }
 
-// budgetBar is a bar of what is spent, in percent of its width.
-type budgetBar struct {
+// budgetScale is a bar of what is spent, in percent of its width.
+type budgetScale struct {
 	Spent, Forecast, Limit float64 // where they end
 	Over                   bool
-	Ticks                  []budgetTick
+	Ticks                  []scaleTick
 }
 
-type budgetTick struct {
+type scaleTick struct {
 	X        float64
 	Label    string
 	Title    string
@@ -267,10 +267,10 @@ func subjectName(b storage.Budget) string {
 
 // drawBudget lays the bar out: it goes as far as the greatest of the limit, the thresholds, what is spent
 // and what is expected, up to five times the limit.
-func drawBudget(b storage.Budget, rule BudgetRule, marks []storage.BudgetMark) budgetBar {
+func drawBudget(b storage.Budget, rule BudgetRule, marks []storage.BudgetMark) budgetScale {
 	limit := b.Limit.USD()
 	if limit <= 0 {
-		return budgetBar{}
+		return budgetScale{}
 	}
 	percent := func(m spend.Money) float64 { return 100 * m.USD() / limit }
 	full := 100.0
@@ -283,7 +283,7 @@ func drawBudget(b storage.Budget, rule BudgetRule, marks []storage.BudgetMark) b
 	}
 	full = min(full*1.04, 500)
 	at := func(p float64) float64 { return min(100, max(0, 100*p/full)) }
-	bar := budgetBar{Spent: at(percent(b.Spent)), Limit: at(100), Over: b.Spent >= b.Limit}
+	bar := budgetScale{Spent: at(percent(b.Spent)), Limit: at(100), Over: b.Spent >= b.Limit}
 	if b.Forecasted {
 		bar.Forecast = at(percent(b.Forecast))
 	}
@@ -302,8 +302,8 @@ func drawBudget(b storage.Budget, rule BudgetRule, marks []storage.BudgetMark) b
 				continue
 			}
 			label := fmt.Sprintf("%g %%", t)
-			tick := budgetTick{X: at(t), Forecast: list.forecast, Crossed: crossed(list.kind, t)}
-			if !slices.ContainsFunc(bar.Ticks, func(other budgetTick) bool { return other.X == tick.X }) {
+			tick := scaleTick{X: at(t), Forecast: list.forecast, Crossed: crossed(list.kind, t)}
+			if !slices.ContainsFunc(bar.Ticks, func(other scaleTick) bool { return other.X == tick.X }) {
 				tick.Label = label
 			}
 			tick.Title = fmt.Sprintf("Tells at %s %s: $%s", label, list.words, report.USD(spend.Money(t/100*float64(b.Limit))))

@@ -221,34 +221,43 @@ func roundStep(most float64) (step float64, n int) {
 
 // bars makes a bar of each bucket from the answer, which has one row for each of them and value of
 // the dimension. Only the greatest series keep their names. Buckets without rows keep their place.
+// What is known of longer times than a bucket only is in no bar: see [wider].
 func bars(a report.Answer, by spend.Dimension, buckets []spend.Window, value func(report.Figures) float64) ([]string, []plotBar) {
-	type id struct {
-		name, key string // two things may share a name: an id tells them apart
-	}
+	type id struct{ id, name string } // two things may share a name: the id tells them apart
 	ident := func(r report.Row) id {
 		if by == "" {
-			return id{"", ""}
+			return id{}
 		}
-		key := ""
+		k := id{name: seriesName(r.Name(by), by)}
 		if f := r.Field(by); f != nil {
-			key = *f
+			k.id = *f
 		}
-		return id{seriesName(r.Name(by), by), key}
+		return k
 	}
+	index := map[spend.Window]int{}
+	for i, w := range buckets {
+		index[w] = i
+	}
+	rows := slices.DeleteFunc(slices.Clone(a.Rows), func(r report.Row) bool {
+		_, ok := index[spend.Window{Start: r.Start, End: r.End}]
+		return !ok
+	})
 	totals := map[id]float64{}
 	var order []id
-	for _, r := range a.Rows {
+	for _, r := range rows {
 		k := ident(r)
 		if _, ok := totals[k]; !ok {
 			order = append(order, k)
 		}
 		totals[k] += value(r.Figures)
 	}
-	slices.SortStableFunc(order, func(x, y id) int { return cmp.Compare(totals[y], totals[x]) })
+	slices.SortStableFunc(order, func(x, y id) int {
+		return cmp.Or(cmp.Compare(totals[y], totals[x]), strings.Compare(x.name, y.name))
+	})
 	place, names := map[id]int{}, []string{}
 	for i, k := range order {
 		switch {
-		case i < maxSeries || len(order) == maxSeries+1:
+		case i < maxSeries || len(order) == maxSeries+1: // one other alone keeps its name
 			place[k] = len(names)
 			names = append(names, k.name)
 		default:
@@ -259,20 +268,31 @@ func bars(a report.Answer, by spend.Dimension, buckets []spend.Window, value fun
 		}
 	}
 	bs := make([]plotBar, len(buckets))
-	index := map[time.Time]int{}
-	for i, w := range buckets {
+	for i := range bs {
 		bs[i].Values = make([]float64, len(names))
-		index[w.Start] = i
 	}
-	for _, r := range a.Rows {
-		i, ok := index[r.Start]
-		if !ok {
-			continue
-		}
-		bs[i].Values[place[ident(r)]] += value(r.Figures)
-		bs[i].Basis = bs[i].Basis.And(r.Basis)
+	for _, r := range rows {
+		b := &bs[index[spend.Window{Start: r.Start, End: r.End}]]
+		b.Values[place[ident(r)]] += value(r.Figures)
+		b.Basis = b.Basis.And(r.Basis)
 	}
 	return names, bs
+}
+
+// wider adds up the rows of the answer that are in no bar of the buckets: what is known of longer times
+// only, such as a day's bill that no hour can be told for.
+func wider(a report.Answer, buckets []spend.Window) report.Figures {
+	index := map[spend.Window]bool{}
+	for _, w := range buckets {
+		index[w] = true
+	}
+	var sum report.Figures
+	for _, r := range a.Rows {
+		if !index[spend.Window{Start: r.Start, End: r.End}] {
+			sum.Add(r.Figures)
+		}
+	}
+	return sum
 }
 
 // seriesName is what a series is called where the thing itself has no name.
@@ -311,11 +331,4 @@ func nameDays(bs []plotBar, days []spend.Window) {
 			bs[i].Tick = days[i].Start.Format("2 Jan")
 		}
 	}
-}
-
-func drawDays(days report.Answer, windows []spend.Window) chart {
-	p := plot{Label: "Cost of each of the last 30 days"}
-	p.Series, p.Bars = bars(days, "", windows, costUSD)
-	nameDays(p.Bars, windows)
-	return p.draw()
 }

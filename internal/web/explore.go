@@ -87,12 +87,12 @@ func shortCount(v float64) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
-// choice is something a form lets choose.
-type choice struct{ Name, Title string }
+// option is something a form lets choose.
+type option struct{ Name, Title string }
 
 // ranges are the times that can be asked for by name, which stay what they are in the URL: last week of
 // today is not last week of tomorrow. Beside them a number of days is, such as 14d.
-var ranges = []choice{
+var ranges = []option{
 	{"today", "Today"},
 	{"yesterday", "Yesterday"},
 	{"7d", "Last 7 days"},
@@ -287,7 +287,7 @@ func (e *exploration) parseTime(one func(string) string, bad complaint) {
 		text, days := strings.CutSuffix(e.Range, "d")
 		n, err := strconv.Atoi(text)
 		if !days || err != nil || n < 1 || n > mostDays || text[0] == '+' {
-			bad("range", "%q is not one of %s, custom, or a number of days such as 14d", e.Range, names(ranges, func(c choice) string { return c.Name }))
+			bad("range", "%q is not one of %s, custom, or a number of days such as 14d", e.Range, names(ranges, func(c option) string { return c.Name }))
 			return
 		}
 		e.window.Start = today.AddDate(0, 0, 1-n)
@@ -758,7 +758,7 @@ type explorePage struct {
 	Wrong *wrong // what is wrong with the question; nothing else is shown then
 	// For the form.
 	Measures   []measure
-	Steps      []choice
+	Steps      []option
 	Dimensions []spend.Dimension
 	Groups     [mostGroups]spend.Dimension // chosen; empty: nothing
 	Narrow     bool                        // a filter is set
@@ -784,7 +784,7 @@ type explorePage struct {
 
 // preset is a link to the same question about another time.
 type preset struct {
-	choice
+	option
 	Href    string
 	Current bool
 }
@@ -897,7 +897,7 @@ func (s *server) explorePage(r *http.Request) (any, error) {
 	e, err := parseExploration(r.URL.Query(), s.Teams, s.Now())
 	p := explorePage{
 		exploration: e, Measures: measures, Dimensions: exploreDimensions(e.Measure.Kind, s.Teams),
-		Steps: []choice{{"auto", "Automatic"}, {"hour", "Hour"}, {"day", "Day"}, {"week", "Week"}, {"month", "Month"}, {"total", "No steps"}},
+		Steps: []option{{"auto", "Automatic"}, {"hour", "Hour"}, {"day", "Day"}, {"week", "Week"}, {"month", "Month"}, {"total", "No steps"}},
 		CSV:   e.api("csv"), JSON: e.api(""), Here: e.href(),
 	}
 	p.frame = s.frame(r, "Explore", link{p.JSON, "JSON"}, link{p.CSV, "CSV"})

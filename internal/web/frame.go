@@ -117,3 +117,11 @@ func ago(now time.Time, v any) string {
 		return fmt.Sprintf("%d days ago", d/(24*time.Hour))
 	}
 }
+
+// took writes how long something lasted, of which whole seconds are known.
+func took(start, end time.Time) string {
+	if d := end.Sub(start); d >= time.Second {
+		return d.Round(time.Second).String()
+	}
+	return "<1s"
+}

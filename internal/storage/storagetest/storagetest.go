@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		name  string
 		tests []test
 	}{
+		{"about", aboutTests},
 		{"organizations", organizationTests},
 		{"usage", usageTests},
 		{"requests counted", requestCountTests},

@@ -1,0 +1,472 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/anthropic-monitor/monitor/internal/report"
+	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
+)
+
+// How many rows the parts of the overview show.
+const (
+	topRows    = 6
+	topBudgets = 6
+	topAlerts  = 5
+	topMovers  = 3 // of each dimension
+	chartHours = 48
+)
+
+// overviewData is what the page at / shows.
+type overviewData struct {
+	frame
+	By            choice
+	Organizations []overview
+}
+
+// choice is a dimension chosen among some; the template writes it as links.
+type choice struct {
+	Chosen spend.Dimension
+	Of     []spend.Dimension
+}
+
+// overview is an organization on it.
+type overview struct {
+	Organization string
+	ID, Anchor   string
+	Now          time.Time
+	By           choice
+	UsageAt      time.Time // up to where usage is known; zero: nothing was read
+	BillAt       time.Time // the same of the bill
+	Empty        bool      // no cost of the last 30 days and this month is known
+
+	Refused  []reportStatus
+	Backfill *backfill
+	Failing  []storage.RuleState
+	Unmapped *unmapped
+	SetAside []storage.CurrencySum
+
+	Spent   []spent
+	Month   bar
+	End     monthEnd
+	Budgets []budgetBar
+	More    int // budgets that are not shown
+	Alerts  alertsBrief
+	Days    drawn
+	Hours   drawn
+	Judged  judgedHours
+	Top     []ranking
+	Moved   moved
+	Limits  limitsTable
+	Bill    billVerdict
+}
+
+// spent is the cost of a period, up to what is known of it.
+type spent struct {
+	Period string
+	AsOf   time.Time
+	report.Figures
+	MissingHours int64 // never read, and so in no figure
+}
+
+// drawn is a chart with what it adds up to.
+type drawn struct {
+	chart
+	AsOf    time.Time
+	Total   report.Figures
+	Rest    report.Figures // known of longer times only, and so in no bar
+	Missing int64          // hours
+}
+
+// unmapped is the part of the month that no team is mapped to.
+type unmapped struct {
+	report.Figures
+	Share float64
+}
+
+// alertsBrief is what fires, the worst first.
+type alertsBrief struct {
+	Configured bool // there are rules
+	Evaluated  time.Time
+	Firing     []alert // at most topAlerts
+	More       int     // that fire beside
+	Pending    int
+	Silenced   int // of those that fire
+}
+
+// billVerdict is what was compared with the bill, in a line.
+type billVerdict struct {
+	Days, Agreeing int
+	Off            int // comparisons that differ
+	AsOf           time.Time
+	Since          string
+}
+
+// ranking is who cost most this month.
+type ranking struct {
+	By   spend.Dimension
+	AsOf time.Time
+	Rows []ranked
+	Rest int // how many more there are
+}
+
+type ranked struct {
+	Name    string
+	Percent float64 // of the greatest
+	report.Figures
+}
+
+// overviewPage is the page at /. The parameter by says by what the last days are told apart.
+func (s *server) overviewPage(r *http.Request) (any, error) {
+	by, err := s.overviewBy(r.URL.Query())
+	if err != nil {
+		return nil, err
+	}
+	data := overviewData{
+		frame: s.frame(r, "Overview", link{"/api/v1/costs?by=workspace,model", "costs"}, link{"/api/v1/forecast", "forecast"},
+			link{"/api/v1/budgets", "budgets"}, link{"/api/v1/alerts", "alerts"}, link{"/api/v1/headroom", "headroom"}),
+		By: by,
+	}
+	return &data, s.each(r.Context(), func(o storage.OrganizationState) error {
+		p, err := s.overviewOf(r.Context(), o, by, data.Now)
+		if err != nil {
+			return fmt.Errorf("overview of %s: %w", o.Name, err)
+		}
+		p.Anchor = fmt.Sprintf("organization-%d", len(data.Organizations)+1)
+		data.Organizations = append(data.Organizations, p)
+		return nil
+	})
+}
+
+func (s *server) overviewBy(values url.Values) (choice, error) {
+	c := choice{spend.ByWorkspace, []spend.Dimension{spend.ByWorkspace, spend.ByModel}}
+	if len(s.Teams) > 0 {
+		c.Of = append(c.Of, spend.ByTeam)
+	}
+	for name, vs := range values {
+		if name != "by" {
+			return c, problem{http.StatusBadRequest, fmt.Sprintf("unknown parameter %q: the only one here is by", name)}
+		}
+		c.Chosen = spend.Dimension(vs[len(vs)-1])
+	}
+	switch {
+	case slices.Contains(c.Of, c.Chosen):
+		return c, nil
+	case c.Chosen == spend.ByTeam:
+		return c, problem{http.StatusBadRequest, "by: no teams are configured, so nothing can be told by team (section teams of the configuration)"}
+	default:
+		return c, problem{http.StatusBadRequest, fmt.Sprintf("by: %q is not one of workspace, model and team", string(c.Chosen))}
+	}
+}
+
+// asking asks for costs of one organization.
+func (s *server) asking(ctx context.Context, o storage.OrganizationState) func(w spend.Window, step report.Step, by ...spend.Dimension) (report.Answer, error) {
+	return func(w spend.Window, step report.Step, by ...spend.Dimension) (report.Answer, error) {
+		return report.Run(ctx, s.Store, s.costsOf(o, w, step, by...))
+	}
+}
+
+func (s *server) costsOf(o storage.OrganizationState, w spend.Window, step report.Step, by ...spend.Dimension) report.Params {
+	return report.Params{
+		Kind: report.Costs, From: w.Start, To: w.End, Step: step, By: by, Teams: s.Teams,
+		Where: []report.Filter{{Dimension: spend.ByOrganization, Values: []string{o.ID}}},
+	}
+}
+
+func (s *server) overviewOf(ctx context.Context, o storage.OrganizationState, by choice, now time.Time) (overview, error) {
+	p := overview{Organization: o.Name, ID: o.ID, Now: now, By: by}
+	marks, err := s.Store.Watermarks(ctx, o.ID)
+	if err != nil {
+		return p, err
+	}
+	p.UsageAt = newest(marks, []spend.Report{spend.ReportMessages, spend.ReportAnalyticsUsage})
+	p.BillAt = newest(marks, []spend.Report{spend.ReportCost, spend.ReportAnalyticsCost})
+	for _, m := range marks {
+		if !m.RefusedAt.IsZero() {
+			p.Refused = append(p.Refused, reportStatusOf(m))
+		}
+	}
+	if s.Backfill > 0 {
+		if p.Backfill, err = s.backfillOf(ctx, o, marks, now); err != nil {
+			return p, err
+		}
+	}
+	days := dayWindows(spend.Day.Floor(now), chartDays)
+	known, err := s.coverageOf(ctx, o.ID, days, marks, spend.FactUsage, spend.FactCost)
+	if err != nil {
+		return p, err
+	}
+	for _, part := range []func() error{
+		func() error { return s.spentOf(ctx, o, &p, now) },
+		func() error { return s.daysOf(ctx, o, &p, days, known) },
+		func() error { return s.judgedOf(ctx, o, &p) },
+		func() error { return s.hoursOf(ctx, o, &p) },
+		func() (err error) { p.Moved, err = s.movedOf(ctx, o, known, now); return err },
+		func() (err error) { p.Limits, err = s.limitsTable(ctx, o); return err },
+		func() (err error) { p.Bill, err = s.billVerdict(ctx, o, now); return err },
+	} {
+		if err := part(); err != nil {
+			return p, err
+		}
+	}
+	p.Empty = p.Days.Total.Basis == "" && p.Spent[2].Basis == ""
+	return p, nil
+}
+
+// spentOf fills in what was spent, who spent most of it, and what is expected.
+func (s *server) spentOf(ctx context.Context, o storage.OrganizationState, p *overview, now time.Time) error {
+	ask := s.asking(ctx, o)
+	today := spend.Day.Bucket(now)
+	month := spend.Window{Start: spend.MonthStart(now), End: today.End}
+	var sums [3]report.Answer
+	var err error
+	if sums[0], err = ask(today, report.StepTotal); err != nil {
+		return err
+	}
+	if sums[1], err = ask(spend.Window{Start: today.Start.AddDate(0, 0, -1), End: today.Start}, report.StepTotal); err != nil {
+		return err
+	}
+	for i, d := range p.By.Of { // the sum of a month is that of its workspaces: it is not asked for twice
+		a, err := ask(month, report.StepTotal, d)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			sums[2] = a
+		}
+		if d == spend.ByTeam {
+			p.Unmapped = unmappedOf(a)
+		}
+		p.Top = append(p.Top, rank(a, d))
+	}
+	for i, name := range []string{"Today", "Yesterday", now.Format("January")} {
+		a := sums[i]
+		p.Spent = append(p.Spent, spent{name, a.AsOf, a.Total, a.MissingHours})
+	}
+	p.SetAside = sums[2].SetAside
+	if p.End, err = s.monthEnd(ctx, o, now); err != nil {
+		return err
+	}
+	p.Month = barOf(sums[2].Total.Cost, p.End.Expected, p.End.Method != "", 0)
+	budgets, err := s.Store.Budgets(ctx, o.ID)
+	if err != nil {
+		return err
+	}
+	p.Budgets = budgetBars(o, budgets)
+	if len(p.Budgets) > topBudgets {
+		p.More = len(p.Budgets) - topBudgets
+		p.Budgets = p.Budgets[:topBudgets]
+	}
+	return nil
+}
+
+// unmappedOf is the part of the answer by team that is of none; nil: nothing is.
+func unmappedOf(a report.Answer) *unmapped {
+	for _, r := range a.Rows {
+		if r.Team == team.Unmapped && r.Cost > 0 && a.Total.Cost > 0 {
+			return &unmapped{r.Figures, r.Cost.USD() / a.Total.Cost.USD()}
+		}
+	}
+	return nil
+}
+
+// rank orders the rows by cost, the greatest first.
+func rank(a report.Answer, d spend.Dimension) ranking {
+	a.Arrange(report.SortAmount)
+	out := ranking{By: d, AsOf: a.AsOf}
+	for i, r := range a.Rows {
+		if i == topRows {
+			out.Rest = len(a.Rows) - topRows
+			break
+		}
+		x := ranked{Name: seriesName(r.Name(d), d), Figures: r.Figures}
+		if most := a.Rows[0].Cost; most > 0 && r.Cost > 0 {
+			x.Percent = 100 * r.Cost.USD() / most.USD()
+		}
+		out.Rows = append(out.Rows, x)
+	}
+	return out
+}
+
+// daysOf draws the last days.
+func (s *server) daysOf(ctx context.Context, o storage.OrganizationState, p *overview, days []spend.Window, known coverage) error {
+	a, err := s.asking(ctx, o)(spend.Window{Start: days[0].Start, End: days[len(days)-1].End}, report.StepDay, p.By.Chosen)
+	if err != nil {
+		return err
+	}
+	x := plot{
+		Label: fmt.Sprintf("Cost of each of the last %d days by %s", len(days), p.By.Chosen), Of: string(p.By.Chosen),
+	}
+	x.Series, x.Bars = bars(a, p.By.Chosen, days, costUSD)
+	nameDays(x.Bars, days)
+	known.mark(x.Bars, p.Now)
+	p.Days = drawn{x.draw(), a.AsOf, a.Total, wider(a, days), a.MissingHours}
+	return nil
+}
+
+// hoursOf draws the last hours, with the anomalies that the rules found among them.
+func (s *server) hoursOf(ctx context.Context, o storage.OrganizationState, p *overview) error {
+	hours := lastHours(p.Now, chartHours)
+	w := spend.Window{Start: hours[0].Start, End: hours[len(hours)-1].End}
+	a, err := s.asking(ctx, o)(w, report.StepHour)
+	if err != nil {
+		return err
+	}
+	x := plot{Label: fmt.Sprintf("Cost of each of the last %d hours", chartHours)}
+	x.Series, x.Bars = bars(a, "", hours, costUSD)
+	for i, h := range hours {
+		b := &x.Bars[i]
+		b.Name = h.Start.Format("Mon 2 January 15:04") + " to " + h.End.Format("15:04")
+		b.Mark = p.Judged.Marks[h.Start]
+		if h.Start.Hour()%6 == 0 {
+			b.Tick = h.Start.Format("15:04")
+			if h.Start.Hour() == 0 {
+				b.Tick = h.Start.Format("2 Jan")
+			}
+		}
+		switch {
+		case !h.Start.Before(p.UsageAt) && b.Basis == "":
+			b.Missing = true
+		case h.End.After(p.UsageAt):
+			b.Part = true
+		}
+	}
+	p.Hours = drawn{x.draw(), a.AsOf, a.Total, wider(a, hours), a.MissingHours}
+	return nil
+}
+
+// lastHours are the n UTC hours through the running one.
+func lastHours(now time.Time, n int) []spend.Window {
+	first := spend.Hour.Floor(now).Add(time.Duration(1-n) * time.Hour)
+	return spend.Window{Start: first, End: first.Add(time.Duration(n) * time.Hour)}.Buckets(spend.Hour)
+}
+
+// alertsOfOverview is what fires, and what the rules said of the last hours.
+func (s *server) judgedOf(ctx context.Context, o storage.OrganizationState, p *overview) error {
+	rules, err := s.Store.RuleStates(ctx, o.ID)
+	if err != nil {
+		return err
+	}
+	as, err := s.Store.Alerts(ctx, o.ID)
+	if err != nil {
+		return err
+	}
+	if p.Alerts.Evaluated, err = s.Store.EvaluatedAt(ctx, o.ID); err != nil {
+		return err
+	}
+	p.Alerts.Configured = len(rules) > 0
+	for _, r := range rules {
+		if r.Problem != "" {
+			p.Failing = append(p.Failing, r)
+		}
+	}
+	for _, a := range as {
+		switch a.State {
+		case spend.Firing, spend.Stale:
+			p.Alerts.Firing = append(p.Alerts.Firing, alertRow(o, a.Alert, a.Told))
+			if a.Silenced {
+				p.Alerts.Silenced++
+			}
+		case spend.Pending:
+			p.Alerts.Pending++
+		}
+	}
+	slices.SortStableFunc(p.Alerts.Firing, func(a, b alert) int {
+		return slices.Index(spend.Severities, b.Severity) - slices.Index(spend.Severities, a.Severity)
+	})
+	if n := len(p.Alerts.Firing); n > topAlerts {
+		p.Alerts.Firing, p.Alerts.More = p.Alerts.Firing[:topAlerts], n-topAlerts
+	}
+	if p.Judged = judgedBy(rules); p.Judged.Rules == 0 {
+		return nil
+	}
+	hours := lastHours(p.Now, chartHours)
+	since := hours[0].Start.AddDate(0, 0, -7) // an anomaly that still goes on may have begun before
+	history, err := s.Store.AlertHistory(ctx, o.ID, spend.Window{Start: since, End: p.Now.Add(time.Second)}, historyLimit)
+	if err != nil {
+		return err
+	}
+	p.Judged.mark(as, history, hours)
+	return nil
+}
+
+// billVerdict is whether the figures match the bill, in a line.
+func (s *server) billVerdict(ctx context.Context, o storage.OrganizationState, now time.Time) (billVerdict, error) {
+	r, err := s.reconciledPage(ctx, o, now)
+	return billVerdict{r.Days, r.Agreeing, len(r.Off) + r.More, r.AsOf, r.Month}, err
+}
+
+// reportStatusOf is how far a report has been read.
+func reportStatusOf(m storage.Watermark) reportStatus {
+	return reportStatus{m.Report, instant(m.DataAt), instant(m.ReadAt), instant(m.RefusedAt), m.Reason}
+}
+
+// bar is money spent beside what is expected and a limit, as the template "bar" draws it: in percent of
+// the greatest of them.
+type bar struct {
+	Spent, Expected, Limit float64
+	Over                   bool // more than the limit was spent
+	Ahead                  bool // more than the limit is expected
+}
+
+func barOf(spent, expected spend.Money, forecasted bool, limit spend.Money) bar {
+	full := max(spent, limit)
+	if forecasted {
+		full = max(full, expected)
+	}
+	if full <= 0 {
+		return bar{}
+	}
+	percent := func(m spend.Money) float64 { return max(0, 100*m.USD()/full.USD()) }
+	b := bar{Spent: percent(spent), Limit: percent(limit)}
+	if forecasted {
+		b.Expected = percent(expected)
+	}
+	b.Over = limit > 0 && spent > limit
+	b.Ahead = limit > 0 && forecasted && expected > limit
+	return b
+}
+
+// budgetBar is a budget with its bar.
+type budgetBar struct {
+	budget
+	Bar    bar
+	Of     string  // what it is for, by the values of its labels; empty: the organization
+	Used   float64 // spent of the limit; 1 is all of it
+	Likely float64 // the same of what is expected, where there is a forecast
+}
+
+// budgetBars makes a bar of each budget, those nearest to their limit, or over it, first.
+func budgetBars(o storage.OrganizationState, bs []storage.Budget) []budgetBar {
+	out := make([]budgetBar, 0, len(bs))
+	for _, b := range bs {
+		x := budgetBar{budget: budgetRow(o, b), Bar: barOf(b.Spent, b.Forecast, b.Forecasted, b.Limit)}
+		var names []string
+		for _, part := range strings.Split(b.Subject, ",") { // in the rule's order
+			label, _, _ := strings.Cut(part, "=")
+			if name, ok := b.Labels[label]; ok {
+				names = append(names, cmp.Or(name, "(none)"))
+			}
+		}
+		x.Of = strings.Join(names, ", ")
+		if b.Limit > 0 {
+			x.Used = b.Spent.USD() / b.Limit.USD()
+			if b.Forecasted {
+				x.Likely = b.Forecast.USD() / b.Limit.USD()
+			}
+		}
+		out = append(out, x)
+	}
+	slices.SortStableFunc(out, func(a, b budgetBar) int {
+		return cmp.Or(cmp.Compare(b.Used, a.Used), cmp.Compare(b.Likely, a.Likely))
+	})
+	return out
+}
