@@ -90,7 +90,7 @@ func New(o Options) http.Handler {
 	mux.Handle("/api/v1/alerts/history", get(s.api(s.alertHistory)))
 	mux.Handle("/api/v1/budgets", get(s.api(s.budgets)))
 	mux.Handle("/api/v1/silences", methods(s.api(s.silences), http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete))
-	mux.Handle("/api/v1/audit", get(s.api(s.auditAPI)))
+	mux.Handle("/api/v1/audit", get(s.table(s.auditAPI)))
 	mux.Handle("/api/", s.api(nothingHere))
 
 	mux.Handle("/{$}", get(s.page("overview.html", s.overviewPage)))
