@@ -12,6 +12,7 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/pgtest"
+	"github.com/anthropic-monitor/monitor/internal/report/reporttest"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 	"github.com/anthropic-monitor/monitor/internal/storage/sqlite"
@@ -68,26 +69,7 @@ func BenchmarkEvaluate(b *testing.B) {
 			}
 			k := newKitOn(b, store, "03-01 00:00", "")
 			w := spend.Window{Start: at("03-01 00:00"), End: at("03-01 00:00").AddDate(0, 0, benchDays)}
-			hour := func(h time.Time, more int64) []spend.Usage {
-				us := make([]spend.Usage, benchKeys)
-				for i := range us {
-					us[i] = spend.Usage{
-						Bucket: h, Price: spend.Priced,
-						Dims: spend.Dims{WorkspaceID: fmt.Sprintf("wrkspc_%d", i%20), APIKeyID: fmt.Sprintf("apikey_%d", i), Model: "claude-x", ServiceTier: "standard"},
-					}
-					us[i].Counts = spend.Counts{1000 + more, 5000, 10, 0, 300}
-					us[i].Estimate[spend.Output] = spend.Dollar / 10
-				}
-				return us
-			}
-			for _, day := range w.Buckets(spend.Day) {
-				var us []spend.Usage
-				for _, h := range day.Buckets(spend.Hour) {
-					us = append(us, hour(h.Start, 0)...)
-				}
-				_, err := k.owner.ReplaceUsage(b.Context(), storage.Reading{Report: spend.ReportMessages, Grain: spend.Hour, Window: day, At: day.End, DataAt: day.End}, us)
-				require.NoError(b, err)
-			}
+			reporttest.Many(b, k.owner, w, benchKeys)
 			k.readUpTo(w.End)
 			k.options.Rules = manyRules()
 			var plain, first, next, worked time.Duration
@@ -105,7 +87,7 @@ func BenchmarkEvaluate(b *testing.B) {
 				first += time.Since(start)
 
 				last := spend.Window{Start: w.End.Add(-time.Hour), End: w.End}
-				_, err = k.owner.ReplaceUsage(b.Context(), storage.Reading{Report: spend.ReportMessages, Grain: spend.Hour, Window: last, At: w.End, DataAt: w.End}, hour(last.Start, int64(n)))
+				_, err = k.owner.ReplaceUsage(b.Context(), storage.Reading{Report: spend.ReportMessages, Grain: spend.Hour, Window: last, At: w.End, DataAt: w.End}, reporttest.ManyHour(last.Start, benchKeys, int64(n)))
 				require.NoError(b, err)
 				used := cpu(b)
 				start = time.Now()

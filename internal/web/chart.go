@@ -26,14 +26,15 @@ type plot struct {
 	Bars       []plotBar
 	Limit      float64 // a line across; 0: none
 	LimitLabel string
-	Format     func(float64) string // of an amount; nil: dollars
-	Short      func(float64) string // of a tick; nil: dollars
+	Format     func(float64) string         // of an amount; nil: dollars
+	Ticks      func(v, step float64) string // of a tick, and the distance of ticks; nil: dollars
 }
 
 // plotBar is a bucket. Values are those of the plot's series, in their order.
 type plotBar struct {
 	Name    string // as the table and the pointer's label say it
 	Tick    string // under the axis; empty for most
+	Minor   bool   // the tick is left out where there is little room
 	Values  []float64
 	Basis   spend.Basis
 	Missing bool   // nothing is known of it, which is not the same as nothing
@@ -77,7 +78,7 @@ type chartBar struct {
 	X, Width, Middle              float64 // in percent
 	Top                           float64 // where the bar ends
 	Basis                         spend.Basis
-	Missing, Part                 bool
+	Missing, Part, Minor          bool
 	Segments                      []segment
 	Cells                         []string // of the table, as the keys
 	Sum                           string
@@ -103,19 +104,23 @@ func dollars(v float64) string {
 	return "$" + report.USD(spend.Money(math.Round(v*float64(spend.Dollar))))
 }
 
-// shortDollars writes a round amount.
-func shortDollars(v float64) string {
-	if v == math.Trunc(v) {
-		return "$" + report.Count(int64(v))
+// dollarTick writes a round amount with as many decimals as the distance of the ticks needs.
+func dollarTick(v, step float64) string {
+	if step == math.Trunc(step) {
+		return "$" + report.Count(int64(math.Round(v)))
 	}
-	return "$" + strings.TrimRight(strconv.FormatFloat(v, 'f', 6, 64), "0")
+	decimals := 2
+	for f := 100 * step; decimals < 9 && math.Abs(f-math.Round(f)) > 1e-9*f; f *= 10 {
+		decimals++
+	}
+	return "$" + strconv.FormatFloat(v, 'f', decimals, 64)
 }
 
 // draw lays the drawing out.
 func (p plot) draw() chart {
-	format, short := p.Format, p.Short
+	format, ticks := p.Format, p.Ticks
 	if format == nil {
-		format, short = dollars, shortDollars
+		format, ticks = dollars, dollarTick
 	}
 	c := chart{
 		Label: p.Label, Caption: cmp.Or(p.Caption, p.Label), Of: p.Of,
@@ -139,7 +144,7 @@ func (p plot) draw() chart {
 	scale := plotHeight / (step * float64(n))
 	y := func(v float64) float64 { return float64(c.Base) - v*scale }
 	for i := range n + 1 {
-		c.Ticks = append(c.Ticks, chartTick{y(float64(i) * step), short(float64(i) * step)})
+		c.Ticks = append(c.Ticks, chartTick{y(float64(i) * step), ticks(float64(i)*step, step)})
 	}
 	if p.Limit > 0 {
 		c.Limit = &chartTick{y(p.Limit), p.LimitLabel}
@@ -147,7 +152,7 @@ func (p plot) draw() chart {
 	width := 100 / float64(max(1, len(p.Bars)))
 	for i, b := range p.Bars {
 		x := chartBar{
-			Name: b.Name, Tick: b.Tick, Mark: b.Mark, Href: b.Href, Basis: b.Basis, Missing: b.Missing, Part: b.Part,
+			Name: b.Name, Tick: b.Tick, Mark: b.Mark, Href: b.Href, Basis: b.Basis, Missing: b.Missing, Part: b.Part, Minor: b.Minor,
 			X: (float64(i) + 0.12) * width, Width: 0.76 * width, Middle: (float64(i) + 0.5) * width, Top: float64(c.Base),
 		}
 		sum := 0.0
@@ -223,17 +228,6 @@ func roundStep(most float64) (step float64, n int) {
 // the dimension. Only the greatest series keep their names. Buckets without rows keep their place.
 // What is known of longer times than a bucket only is in no bar: see [wider].
 func bars(a report.Answer, by spend.Dimension, buckets []spend.Window, value func(report.Figures) float64) ([]string, []plotBar) {
-	type id struct{ id, name string } // two things may share a name: the id tells them apart
-	ident := func(r report.Row) id {
-		if by == "" {
-			return id{}
-		}
-		k := id{name: seriesName(r.Name(by), by)}
-		if f := r.Field(by); f != nil {
-			k.id = *f
-		}
-		return k
-	}
 	index := map[spend.Window]int{}
 	for i, w := range buckets {
 		index[w] = i
@@ -242,19 +236,19 @@ func bars(a report.Answer, by spend.Dimension, buckets []spend.Window, value fun
 		_, ok := index[spend.Window{Start: r.Start, End: r.End}]
 		return !ok
 	})
-	totals := map[id]float64{}
-	var order []id
+	totals := map[thing]float64{}
+	var order []thing
 	for _, r := range rows {
-		k := ident(r)
+		k := thingOf(r, by)
 		if _, ok := totals[k]; !ok {
 			order = append(order, k)
 		}
 		totals[k] += value(r.Figures)
 	}
-	slices.SortStableFunc(order, func(x, y id) int {
+	slices.SortStableFunc(order, func(x, y thing) int {
 		return cmp.Or(cmp.Compare(totals[y], totals[x]), strings.Compare(x.name, y.name))
 	})
-	place, names := map[id]int{}, []string{}
+	place, names := map[thing]int{}, []string{}
 	for i, k := range order {
 		switch {
 		case i < maxSeries || len(order) == maxSeries+1: // one other alone keeps its name
@@ -273,7 +267,7 @@ func bars(a report.Answer, by spend.Dimension, buckets []spend.Window, value fun
 	}
 	for _, r := range rows {
 		b := &bs[index[spend.Window{Start: r.Start, End: r.End}]]
-		b.Values[place[ident(r)]] += value(r.Figures)
+		b.Values[place[thingOf(r, by)]] += value(r.Figures)
 		b.Basis = b.Basis.And(r.Basis)
 	}
 	return names, bs
@@ -293,6 +287,39 @@ func wider(a report.Answer, buckets []spend.Window) report.Figures {
 		}
 	}
 	return sum
+}
+
+// thing is what a row is about, of one dimension. Two may share a name: the id tells them apart.
+type thing struct{ id, name string }
+
+// thingOf is what the row is about; all rows are about the same without a dimension.
+func thingOf(r report.Row, d spend.Dimension) thing {
+	if d == "" {
+		return thing{}
+	}
+	t := thing{name: seriesName(r.Name(d), d)}
+	if f := r.Field(d); f != nil {
+		t.id = *f
+	}
+	return t
+}
+
+// fold adds up the rows of an answer about one bucket by one of its dimensions.
+func fold(a report.Answer, d spend.Dimension) report.Answer {
+	index := map[thing]int{}
+	var rows []report.Row
+	for _, r := range a.Rows {
+		t := thingOf(r, d)
+		i, ok := index[t]
+		if !ok {
+			index[t] = len(rows)
+			rows = append(rows, r)
+			continue
+		}
+		rows[i].Add(r.Figures)
+	}
+	a.Rows = rows
+	return a
 }
 
 // seriesName is what a series is called where the thing itself has no name.

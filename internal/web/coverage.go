@@ -133,10 +133,8 @@ type strip struct {
 	Cells       []stripCell
 	Keys        []stripKey // what the colours mean, with how many days there are of each
 	Gaps        []spend.Window
-	More        int // gaps that are not listed
-	Hours       int // that are missing in all
-	From        time.Time
-	Through     time.Time // the last day
+	More        int   // gaps that are not listed
+	Hours       int64 // that are missing in all
 }
 
 type stripCell struct {
@@ -163,16 +161,21 @@ var stripStates = []struct{ class, name string }{
 	{"estimated", "estimated, not billed yet"},
 	{"open", "may still change"},
 	{"partial", "partly read"},
-	{"missing", "not read"},
-	{"ahead", "not due yet"},
+	{"missing", "missing"},
+	{"ahead", "not read yet"},
+	{"beyond", "older than the history that is wanted"},
 }
 
-// strip draws the coverage of a fact.
-func (c coverage) strip(f spend.Fact, name string) strip {
-	out := strip{Name: name, Label: name + " of the days since " + c.Days[0].Start.Format(time.DateOnly), Gaps: c.Gaps[f]}
-	out.From, out.Through = c.Days[0].Start, c.Days[len(c.Days)-1].Start
-	for _, g := range out.Gaps {
-		out.Hours += int(g.Duration() / time.Hour)
+// strip draws the coverage of a fact. What is older than the time given is not wanted: that it is missing
+// is no gap.
+func (c coverage) strip(f spend.Fact, name string, wanted time.Time) strip {
+	out := strip{Name: name, Label: name + " of the days since " + c.Days[0].Start.Format(time.DateOnly)}
+	for _, g := range c.Gaps[f] {
+		if g = g.Intersect(spend.Window{Start: wanted, End: g.End}); g.Empty() {
+			continue
+		}
+		out.Gaps = append(out.Gaps, g)
+		out.Hours += int64(g.Duration() / time.Hour)
 	}
 	slices.Reverse(out.Gaps) // the newest first
 	if n := len(out.Gaps); n > mostGaps {
@@ -182,6 +185,9 @@ func (c coverage) strip(f spend.Fact, name string) strip {
 	width := 100 / float64(len(c.Days))
 	for i, d := range c.Days {
 		class, part, text := d.state(f)
+		if class == "missing" && !d.End.After(wanted) {
+			class, text = "beyond", "older than the history that is wanted"
+		}
 		counts[class]++
 		height := max(3, part*stripHeight)
 		cell := stripCell{
@@ -195,6 +201,9 @@ func (c coverage) strip(f spend.Fact, name string) strip {
 	}
 	for _, s := range stripStates {
 		if counts[s.class] > 0 {
+			if s.class == "partial" && f == spend.FactCost {
+				s.name = "partly billed"
+			}
 			out.Keys = append(out.Keys, stripKey{s.class, s.name, counts[s.class]})
 		}
 	}
@@ -210,6 +219,8 @@ func (d coveredDay) state(f spend.Fact) (class string, part float64, text string
 		switch {
 		case d.Billed():
 			return "billed", 1, "billed"
+		case x.Settled > 0 && x.Settled >= x.Due:
+			return "billed", float64(x.Settled) / 24, hours(x.Settled, "billed, as far as the bill goes")
 		case x.Settled > 0:
 			return "partial", float64(x.Settled) / 24, hours(x.Settled, "billed")
 		case usage.Read > 0:
@@ -218,9 +229,9 @@ func (d coveredDay) state(f spend.Fact) (class string, part float64, text string
 	}
 	switch {
 	case x.Due == 0 && x.Read == 0 && d.Due == 0:
-		return "ahead", 0, "not due yet"
+		return "ahead", 0, "not read yet"
 	case x.Read == 0:
-		return "missing", 0, "not read"
+		return "missing", 0, "missing"
 	case x.Read < x.Due:
 		return "partial", float64(x.Read) / 24, hours(x.Read, "read")
 	case x.Settled < x.Read || x.Due < 24:

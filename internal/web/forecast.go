@@ -85,7 +85,7 @@ type limitRow struct {
 }
 
 // topLimits is how many limits the page shows.
-const topLimits = 8
+const topLimits = 6
 
 func (s *server) limitsTable(ctx context.Context, o storage.OrganizationState) (limitsTable, error) {
 	var t limitsTable

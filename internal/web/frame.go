@@ -55,35 +55,35 @@ func clock(t any) template.HTML { return instantOr(t, "never") }
 func moment(t any) template.HTML { return instantOr(t, "an unknown time") }
 
 func instantOr(v any, none template.HTML) template.HTML {
-	var t time.Time
-	switch x := v.(type) {
-	case time.Time:
-		t = x
-	case *time.Time:
-		if x != nil {
-			t = *x
-		}
-	default:
-		panic(fmt.Sprintf("a time cannot be written from a %T", v)) // of a template of ours
-	}
+	t := instantOf(v)
 	if t.IsZero() {
 		return none
 	}
 	return element(t, minuteLayout)
 }
 
+// instantOf is the instant that a template has as a value or a pointer; zero where there is none.
+func instantOf(v any) time.Time {
+	switch x := v.(type) {
+	case time.Time:
+		return x
+	case *time.Time:
+		if x == nil {
+			return time.Time{}
+		}
+		return *x
+	default:
+		panic(fmt.Sprintf("a time cannot be written from a %T", v)) // a template of ours is wrong
+	}
+}
+
 // seconds writes an instant to the second.
 func seconds(t time.Time) template.HTML { return element(t, "2006-01-02 15:04:05") }
 
-// day writes a UTC day, which is the same day for every viewer.
+// day writes a UTC day, which is the same day for every viewer. It takes what [clock] takes.
 func day(v any) string {
-	switch t := v.(type) {
-	case time.Time:
+	if t := instantOf(v); !t.IsZero() {
 		return t.UTC().Format(time.DateOnly)
-	case *time.Time:
-		if t != nil {
-			return t.UTC().Format(time.DateOnly)
-		}
 	}
 	return "–"
 }
@@ -93,15 +93,7 @@ func lastDay(end time.Time) string { return end.Add(-time.Second).UTC().Format(t
 
 // ago writes how long before now an instant was. It takes what [clock] takes.
 func ago(now time.Time, v any) string {
-	var t time.Time
-	switch x := v.(type) {
-	case time.Time:
-		t = x
-	case *time.Time:
-		if x != nil {
-			t = *x
-		}
-	}
+	t := instantOf(v)
 	switch d := now.Sub(t); {
 	case t.IsZero():
 		return ""

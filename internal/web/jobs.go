@@ -90,11 +90,15 @@ func (s *server) jobsOfOrganization(ctx context.Context, o storage.OrganizationS
 	if err != nil {
 		return p, err
 	}
-	p.Strips = []strip{known.strip(spend.FactUsage, "Usage")}
-	if !newest(marks, reportsOf[spend.FactRequests]).IsZero() { // not every key may read them
-		p.Strips = append(p.Strips, known.strip(spend.FactRequests, "Request counts"))
+	wanted := spend.Day.Floor(o.LiveAt)
+	if p.Backfill != nil {
+		wanted = *p.Backfill.From
 	}
-	p.Strips = append(p.Strips, known.strip(spend.FactCost, "Bill"))
+	p.Strips = []strip{known.strip(spend.FactUsage, "Usage", wanted)}
+	if !newest(marks, reportsOf[spend.FactRequests]).IsZero() { // not every key may read them
+		p.Strips = append(p.Strips, known.strip(spend.FactRequests, "Request counts", wanted))
+	}
+	p.Strips = append(p.Strips, known.strip(spend.FactCost, "Bill", wanted))
 	if p.Reconciled, err = s.reconciledPage(ctx, o, now); err != nil {
 		return p, err
 	}

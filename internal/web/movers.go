@@ -115,17 +115,13 @@ func (s *server) movedOf(ctx context.Context, o storage.OrganizationState, known
 
 // movers sums the rows of both times by the dimension and lists what changed most, by amount.
 func movers(was, is []report.Row, d spend.Dimension) []mover {
-	type id struct{ id, name string } // a thing without an id, a team, is known by its name
-	sums := map[id]*mover{}
+	sums := map[thing]*mover{}
 	of := func(r report.Row) *mover {
-		k := id{"", r.Name(d)}
-		if f := r.Field(d); f != nil {
-			k = id{id: *f}
-		}
-		m := sums[k]
+		t := thingOf(r, d)
+		m := sums[t]
 		if m == nil {
-			m = &mover{Name: seriesName(r.Name(d), d), New: true, Gone: true}
-			sums[k] = m
+			m = &mover{Name: t.name, New: true, Gone: true}
+			sums[t] = m
 		}
 		return m
 	}

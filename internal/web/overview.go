@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/anthropic-monitor/monitor/internal/report"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
@@ -19,10 +21,12 @@ import (
 // How many rows the parts of the overview show.
 const (
 	topRows    = 6
-	topBudgets = 6
+	topBudgets = 4
 	topAlerts  = 5
 	topMovers  = 3 // of each dimension
 	chartHours = 48
+	// overviewParts is how many parts of the page are asked for at the same time.
+	overviewParts = 4
 )
 
 // overviewData is what the page at / shows.
@@ -204,24 +208,30 @@ func (s *server) overviewOf(ctx context.Context, o storage.OrganizationState, by
 	if err != nil {
 		return p, err
 	}
-	for _, part := range []func() error{
-		func() error { return s.spentOf(ctx, o, &p, now) },
-		func() error { return s.daysOf(ctx, o, &p, days, known) },
-		func() error { return s.judgedOf(ctx, o, &p) },
-		func() error { return s.hoursOf(ctx, o, &p) },
-		func() (err error) { p.Moved, err = s.movedOf(ctx, o, known, now); return err },
-		func() (err error) { p.Limits, err = s.limitsTable(ctx, o); return err },
-		func() (err error) { p.Bill, err = s.billVerdict(ctx, o, now); return err },
-	} {
-		if err := part(); err != nil {
-			return p, err
+	// Each part fills in fields of its own, so they may be asked for at the same time.
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.SetLimit(overviewParts)
+	parts.Go(func() error { return s.spentOf(ctx, o, &p, now) })
+	parts.Go(func() error { return s.daysOf(ctx, o, &p, days, known) })
+	parts.Go(func() (err error) { p.Moved, err = s.movedOf(ctx, o, known, now); return err })
+	parts.Go(func() (err error) { p.End, err = s.monthEnd(ctx, o, now); return err })
+	parts.Go(func() error {
+		if err := s.judgedOf(ctx, o, &p); err != nil {
+			return err
 		}
+		return s.hoursOf(ctx, o, &p)
+	})
+	parts.Go(func() (err error) { p.Limits, err = s.limitsTable(ctx, o); return err })
+	parts.Go(func() (err error) { p.Bill, err = s.billVerdict(ctx, o, now); return err })
+	if err := parts.Wait(); err != nil {
+		return p, err
 	}
+	p.Month = barOf(p.Spent[2].Cost, p.End.Expected, p.End.Method != "", 0)
 	p.Empty = p.Days.Total.Basis == "" && p.Spent[2].Basis == ""
 	return p, nil
 }
 
-// spentOf fills in what was spent, who spent most of it, and what is expected.
+// spentOf fills in what was spent, who spent most of it, and the budgets.
 func (s *server) spentOf(ctx context.Context, o storage.OrganizationState, p *overview, now time.Time) error {
 	ask := s.asking(ctx, o)
 	today := spend.Day.Bucket(now)
@@ -234,15 +244,16 @@ func (s *server) spentOf(ctx context.Context, o storage.OrganizationState, p *ov
 	if sums[1], err = ask(spend.Window{Start: today.Start.AddDate(0, 0, -1), End: today.Start}, report.StepTotal); err != nil {
 		return err
 	}
-	for i, d := range p.By.Of { // the sum of a month is that of its workspaces: it is not asked for twice
-		a, err := ask(month, report.StepTotal, d)
-		if err != nil {
-			return err
-		}
-		if i == 0 {
-			sums[2] = a
-		}
+	// The month, its workspaces and its models are sums of the same rows: they are asked for once.
+	if sums[2], err = ask(month, report.StepTotal, spend.ByWorkspace, spend.ByModel); err != nil {
+		return err
+	}
+	for _, d := range p.By.Of {
+		a := fold(sums[2], d)
 		if d == spend.ByTeam {
+			if a, err = ask(month, report.StepTotal, d); err != nil {
+				return err
+			}
 			p.Unmapped = unmappedOf(a)
 		}
 		p.Top = append(p.Top, rank(a, d))
@@ -252,10 +263,6 @@ func (s *server) spentOf(ctx context.Context, o storage.OrganizationState, p *ov
 		p.Spent = append(p.Spent, spent{name, a.AsOf, a.Total, a.MissingHours})
 	}
 	p.SetAside = sums[2].SetAside
-	if p.End, err = s.monthEnd(ctx, o, now); err != nil {
-		return err
-	}
-	p.Month = barOf(sums[2].Total.Cost, p.End.Expected, p.End.Method != "", 0)
 	budgets, err := s.Store.Budgets(ctx, o.ID)
 	if err != nil {
 		return err
@@ -327,7 +334,7 @@ func (s *server) hoursOf(ctx context.Context, o storage.OrganizationState, p *ov
 		b.Name = h.Start.Format("Mon 2 January 15:04") + " to " + h.End.Format("15:04")
 		b.Mark = p.Judged.Marks[h.Start]
 		if h.Start.Hour()%6 == 0 {
-			b.Tick = h.Start.Format("15:04")
+			b.Tick, b.Minor = h.Start.Format("15:04"), h.Start.Hour()%12 != 0
 			if h.Start.Hour() == 0 {
 				b.Tick = h.Start.Format("2 Jan")
 			}
@@ -349,7 +356,7 @@ func lastHours(now time.Time, n int) []spend.Window {
 	return spend.Window{Start: first, End: first.Add(time.Duration(n) * time.Hour)}.Buckets(spend.Hour)
 }
 
-// alertsOfOverview is what fires, and what the rules said of the last hours.
+// judgedOf fills in what fires, and what the rules said of the last hours.
 func (s *server) judgedOf(ctx context.Context, o storage.OrganizationState, p *overview) error {
 	rules, err := s.Store.RuleStates(ctx, o.ID)
 	if err != nil {

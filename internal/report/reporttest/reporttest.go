@@ -59,12 +59,18 @@ func Open(t testing.TB) storage.Store {
 func Filled(t testing.TB) storage.Store {
 	t.Helper()
 	store := Open(t)
+	Fill(t, store)
+	return store
+}
+
+// Fill writes the history to an empty store.
+func Fill(t testing.TB, store storage.Store) {
+	t.Helper()
 	fill(t, store, spend.Organization{ID: Acme, Name: "acme"}, At(19, 0), acme)
 	fill(t, store, spend.Organization{ID: Beta, Name: "beta"}, At(22, 0), beta)
 	for _, s := range silences {
 		require.NoError(t, store.SaveSilence(t.Context(), s))
 	}
-	return store
 }
 
 // filler writes to an organization and fails the test on an error.

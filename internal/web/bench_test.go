@@ -1,0 +1,113 @@
+package web_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/anthropic-monitor/monitor/internal/report/reporttest"
+	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/team"
+	"github.com/anthropic-monitor/monitor/internal/web"
+)
+
+// benchPages are the pages that [BenchmarkPages] asks for.
+var benchPages = []string{
+	"/",
+	"/?by=model",
+	"/?by=team",
+	"/alerts",
+	"/keys",
+	"/jobs",
+}
+
+const (
+	benchKeys = 1000
+	benchDays = 90
+)
+
+// BenchmarkPages measures the pages over 90 days of hours of 1,000 keys (2.2 million rows). The limit is
+// one plain sum of the same rows by the database, which it prints too.
+func BenchmarkPages(b *testing.B) {
+	for _, backend := range backends {
+		b.Run(backend, func(b *testing.B) {
+			store := open(b, backend)
+			end := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
+			w := spend.Window{Start: end.AddDate(0, 0, -benchDays), End: end}
+			fillMany(b, store, w)
+			o := options(store)
+			o.Now = func() time.Time { return end.Add(5 * time.Minute) }
+			o.Backfill = benchDays * 24 * time.Hour
+			o.Teams = team.Teams{{Name: "search", Workspaces: []string{"workspace 1*"}}, {Name: "ops", APIKeys: []string{"key 2*"}}}
+			h := web.New(o)
+			start := time.Now()
+			const sums = 3
+			for range sums {
+				_, err := store.Usage(b.Context(), storage.Query{Window: w})
+				require.NoError(b, err)
+			}
+			plain := time.Since(start) / sums
+			for _, target := range benchPages {
+				b.Run(target, func(b *testing.B) {
+					for b.Loop() {
+						r := httptest.NewRecorder()
+						h.ServeHTTP(r, httptest.NewRequestWithContext(b.Context(), http.MethodGet, target, nil))
+						require.Equal(b, http.StatusOK, r.Code, target)
+					}
+					took := b.Elapsed() / time.Duration(b.N)
+					b.ReportMetric(float64(took.Microseconds())/1000, "ms")
+					b.ReportMetric(float64(plain.Microseconds())/1000, "plain-sum-ms")
+					b.ReportMetric(float64(took)/float64(plain), "page/plain-sum")
+				})
+			}
+		})
+	}
+}
+
+// fillMany writes the use of many keys, and what else the pages of a well-used monitor show.
+func fillMany(t testing.TB, store storage.Store, w spend.Window) {
+	t.Helper()
+	ctx := t.Context()
+	require.NoError(t, store.SaveOrganization(ctx, spend.Organization{ID: reporttest.Acme, Name: "acme"}, w.Start))
+	owner, err := store.Own(ctx, reporttest.Acme)
+	require.NoError(t, err)
+	require.NoError(t, owner.SetLive(ctx, w.End))
+	ws, ks := make([]spend.Workspace, reporttest.ManyWorkspaces), make([]spend.APIKey, benchKeys)
+	for i := range ws {
+		ws[i] = spend.Workspace{ID: fmt.Sprintf("wrkspc_%d", i), Name: fmt.Sprintf("workspace %d", i), CreatedAt: w.Start}
+	}
+	for i := range ks {
+		ks[i] = spend.APIKey{
+			ID: fmt.Sprintf("apikey_%d", i), Name: fmt.Sprintf("key %d", i), WorkspaceID: ws[i%len(ws)].ID, Status: "active", CreatedAt: w.Start,
+		}
+	}
+	require.NoError(t, owner.SaveWorkspaces(ctx, ws, w.Start))
+	require.NoError(t, owner.SaveAPIKeys(ctx, ks, w.Start))
+	reporttest.Many(t, owner, w, benchKeys)
+	require.NoError(t, owner.SetWatermark(ctx, storage.Watermark{Report: spend.ReportMessages, DataAt: w.End, ReadAt: w.End}))
+	e := storage.Evaluation{Now: w.End, PutRules: []storage.RuleState{{Rule: "spike", Kind: "anomaly", Severity: spend.Warning}}}
+	for i := range 500 {
+		a := spend.Alert{
+			Organization: reporttest.Acme, Rule: "spike", Subject: fmt.Sprintf("api_key=apikey_%d", i), State: spend.Firing, Severity: spend.Warning,
+			FiredAt: w.End.Add(-time.Hour), AsOf: w.End, Value: 2, Limit: 1, Unit: spend.UnitUSD, Basis: spend.Estimated, Summary: "a spike",
+		}
+		e.Alerts = append(e.Alerts, storage.AlertRecord{Alert: a})
+		e.History = append(e.History, storage.AlertChange{At: a.FiredAt, From: spend.Inactive, To: spend.Firing, Alert: a})
+		e.PutBudgets = append(e.PutBudgets, storage.Budget{
+			Rule: "budget", Subject: a.Subject, Labels: map[string]string{"api_key": ks[i].Name}, PeriodName: "month",
+			Period: spend.Window{Start: spend.MonthStart(w.End), End: spend.MonthStart(w.End).AddDate(0, 1, 0)},
+			Limit:  100 * spend.Dollar, Spent: spend.Money(i) * spend.Dollar / 10, State: storage.BudgetOK, AsOf: w.End, Basis: spend.Estimated,
+		})
+	}
+	require.NoError(t, owner.SaveEvaluation(ctx, e))
+	for i := range 5000 {
+		at := w.End.Add(time.Duration(i-5000) * time.Minute)
+		require.NoError(t, owner.SaveRun(ctx, storage.Run{Organization: reporttest.Acme, Job: "usage", StartedAt: at, EndedAt: at.Add(time.Second), Outcome: "ok", Rows: 1, Requests: 1}))
+	}
+	require.NoError(t, owner.Release())
+}
