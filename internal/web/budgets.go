@@ -569,7 +569,7 @@ func drawCourse(b storage.Budget, h *ruleHistory, s budgetSubject) *course {
 	point := func(t time.Time, m spend.Money) string { return fmt.Sprintf("%.1f,%.1f", at(t), y(m)) }
 	for i := range n + 1 {
 		v := float64(i) * step
-		c.Ticks = append(c.Ticks, chartTick{courseHeight - v*scale, shortDollars(v)})
+		c.Ticks = append(c.Ticks, chartTick{courseHeight - v*scale, dollarTick(v, step)})
 	}
 	buckets := slices.Clone(h.current[b.Subject])
 	slices.SortFunc(buckets, func(a, b bucketCost) int { return a.Start.Compare(b.Start) })

@@ -67,11 +67,11 @@ func (m measure) float(n int64) float64 {
 	return float64(n)
 }
 
-func (m measure) format() (format, short func(float64) string) {
+func (m measure) format() (format func(float64) string, ticks func(v, step float64) string) {
 	if m.Money() {
 		return nil, nil // dollars
 	}
-	return func(v float64) string { return report.Count(int64(v)) }, shortCount
+	return func(v float64) string { return report.Count(int64(v)) }, func(v, _ float64) string { return shortCount(v) }
 }
 
 // shortCount writes a large round number in a few characters.
@@ -999,14 +999,14 @@ func (p *explorePage) fill(x series) {
 	if len(x.bars) == 0 {
 		return
 	}
-	format, short := e.Measure.format()
+	format, ticks := e.Measure.format()
 	of := ""
 	if len(e.By) > 0 {
 		of = names(e.By, asText)
 	}
 	c := plot{
 		Label: fmt.Sprintf("%s by %s, from %s to %s", p.Heading, e.Step, day(x.total.Window.Start), lastDay(x.total.Window.End)),
-		Of:    of, Series: x.shown, Bars: x.bars, Format: format, Short: short,
+		Of:    of, Series: x.shown, Bars: x.bars, Format: format, Ticks: ticks,
 	}.draw()
 	p.Chart = &c
 }

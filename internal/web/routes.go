@@ -102,6 +102,7 @@ func New(o Options) http.Handler {
 	mux.Handle("/jobs", get(s.page("jobs.html", s.jobsPage)))
 	mux.Handle("/static/style.css", get(http.FileServerFS(static)))
 	mux.Handle("/static/page.js", get(http.FileServerFS(static)))
+	mux.Handle("/static/icon.svg", get(http.FileServerFS(static)))
 	mux.Handle("/", s.page("", func(*http.Request) (any, error) { return nil, errNoPage }))
 
 	return secure(limit(mux))
