@@ -21,7 +21,7 @@ import (
 )
 
 // browserTimeout bounds all that a test does in a browser.
-const browserTimeout = 3 * time.Minute
+const browserTimeout = 10 * time.Minute
 
 // openBrowser starts a Chromium of its own that knows no host but this machine. It ends with the test.
 func openBrowser(t *testing.T) context.Context {

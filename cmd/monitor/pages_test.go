@@ -144,7 +144,7 @@ func (x *shown) everyPage() {
 // poll is a step that waits until the condition holds in the page.
 func poll(condition string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(20*time.Second))(ctx, target)
+		_, err := chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(time.Minute))(ctx, target)
 		return err
 	})
 }

@@ -31,6 +31,10 @@ func options(store storage.Store) web.Options {
 	return web.Options{
 		Store: store, Gatherer: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Version: "1.2.3",
 		Now: func() time.Time { return reporttest.Now }, Backfill: 7 * 24 * time.Hour, Prices: prices(),
+		Budgets: []web.BudgetRule{
+			{Name: "monthly budget", By: []spend.Dimension{spend.ByWorkspace}, Actual: []float64{50, 80, 100}, Forecast: []float64{100, 120}},
+			{Name: "quarter", Actual: []float64{100}},
+		},
 	}
 }
 
