@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -37,11 +38,11 @@ func BenchmarkPages(b *testing.B) {
 	for _, backend := range backends {
 		b.Run(backend, func(b *testing.B) {
 			store := open(b, backend)
-			end := time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)
-			w := spend.Window{Start: end.AddDate(0, 0, -benchDays), End: end}
+			now := time.Date(2026, 11, 22, 13, 5, 0, 0, time.UTC)
+			w := spend.Window{Start: spend.Day.Floor(now).AddDate(0, 0, 1-benchDays), End: spend.Hour.Floor(now)}
 			fillMany(b, store, w)
 			o := options(store)
-			o.Now = func() time.Time { return end.Add(5 * time.Minute) }
+			o.Now = func() time.Time { return now }
 			o.Backfill = benchDays * 24 * time.Hour
 			o.Teams = team.Teams{{Name: "search", Workspaces: []string{"workspace 1*"}}, {Name: "ops", APIKeys: []string{"key 2*"}}}
 			h := web.New(o)
@@ -88,7 +89,22 @@ func fillMany(t testing.TB, store storage.Store, w spend.Window) {
 	}
 	require.NoError(t, owner.SaveWorkspaces(ctx, ws, w.Start))
 	require.NoError(t, owner.SaveAPIKeys(ctx, ks, w.Start))
-	reporttest.Many(t, owner, w, benchKeys)
+	today := spend.Window{Start: spend.Day.Floor(w.End), End: w.End}
+	reporttest.Many(t, owner, spend.Window{Start: w.Start, End: today.Start}, benchKeys)
+	var us []spend.Usage
+	for _, h := range today.Buckets(spend.Hour) {
+		us = append(us, reporttest.ManyHour(h.Start, benchKeys, 0)...)
+	}
+	_, err = owner.ReplaceUsage(ctx, storage.Reading{Report: spend.ReportMessages, Grain: spend.Hour, Window: today, At: w.End, DataAt: w.End}, us)
+	require.NoError(t, err)
+	if sums, ok := owner.(interface {
+		SumDay(ctx context.Context, before time.Time) (bool, error)
+	}); ok { // the daemon does it when it has nothing else to do
+		for more := true; more; {
+			more, err = sums.SumDay(ctx, w.End)
+			require.NoError(t, err)
+		}
+	}
 	require.NoError(t, owner.SetWatermark(ctx, storage.Watermark{Report: spend.ReportMessages, DataAt: w.End, ReadAt: w.End}))
 	e := storage.Evaluation{Now: w.End, PutRules: []storage.RuleState{{Rule: "spike", Kind: "anomaly", Severity: spend.Warning}}}
 	for i := range 500 {

@@ -304,7 +304,7 @@ func thingOf(r report.Row, d spend.Dimension) thing {
 	return t
 }
 
-// fold adds up the rows of an answer about one bucket by one of its dimensions.
+// fold adds up the rows of an answer by one of its dimensions, over all of its time. Rows come back by name.
 func fold(a report.Answer, d spend.Dimension) report.Answer {
 	index := map[thing]int{}
 	var rows []report.Row
@@ -313,11 +313,13 @@ func fold(a report.Answer, d spend.Dimension) report.Answer {
 		i, ok := index[t]
 		if !ok {
 			index[t] = len(rows)
+			r.Start, r.End = a.Window.Start, a.Window.End
 			rows = append(rows, r)
 			continue
 		}
 		rows[i].Add(r.Figures)
 	}
+	slices.SortStableFunc(rows, func(x, y report.Row) int { return strings.Compare(x.Name(d), y.Name(d)) })
 	a.Rows = rows
 	return a
 }

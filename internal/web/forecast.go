@@ -23,7 +23,7 @@ func (s *server) forecast(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, problem{http.StatusBadRequest, err.Error()}
 	}
-	return report.RunForecast(r.Context(), s.Store, p, s.Now())
+	return report.RunForecast(r.Context(), s.past, p, s.Now())
 }
 
 func (s *server) headroom(r *http.Request) (any, error) {
@@ -64,7 +64,7 @@ func (m monthEnd) Words() string {
 }
 
 func (s *server) monthEnd(ctx context.Context, o storage.OrganizationState, now time.Time) (monthEnd, error) {
-	a, err := report.RunForecast(ctx, s.Store, report.ForecastParams{
+	a, err := report.RunForecast(ctx, s.past, report.ForecastParams{
 		Period: forecast.Month,
 		Where:  []report.Filter{{Dimension: spend.ByOrganization, Values: []string{o.ID}}},
 	}, now)

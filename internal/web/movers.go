@@ -73,39 +73,40 @@ func (m mover) Rises() bool { return m.By > 0 }
 
 // movedOf compares the newest seven days that are billed with the seven before; where no bill is
 // known, or it is older than a week, the seven days through yesterday.
-func (s *server) movedOf(ctx context.Context, o storage.OrganizationState, known coverage, now time.Time) (moved, error) {
+func (s *server) movedOf(ctx context.Context, o storage.OrganizationState, x past, now time.Time) (moved, error) {
 	var m moved
-	end, ok := known.billed()
+	end, ok := x.known.billed()
 	if today := spend.Day.Floor(now); !ok || today.Sub(end) > moverDays*24*time.Hour {
 		end = today
 	} else {
 		m.Settled = true
 	}
 	m.Window = spend.Window{Start: end.AddDate(0, 0, -moverDays), End: end}
-	// Workspace, key and team are asked for at once: the rows of one are sums of those of all three.
-	together := []spend.Dimension{spend.ByWorkspace, spend.ByAPIKey}
-	if len(s.Teams) > 0 {
-		together = append(together, spend.ByTeam)
-	}
-	ask := s.asking(ctx, o)
 	m.Before = spend.Window{Start: m.Window.Start.AddDate(0, 0, -moverDays), End: m.Window.Start}
-	for _, by := range [][]spend.Dimension{together, {spend.ByModel}} {
-		is, err := ask(m.Window, report.StepTotal, by...)
-		if err != nil {
-			return m, err
-		}
-		was, err := ask(m.Before, report.StepTotal, by...)
-		if err != nil {
-			return m, err
-		}
-		m.AsOf, m.Is, m.Was, m.Missing = is.AsOf, is.Total, was.Total, is.MissingHours+was.MissingHours
-		for _, d := range by {
+	is, was := x.of(x.rows, m.Window), x.of(x.rows, m.Before)
+	m.AsOf, m.Is, m.Was, m.Missing = is.AsOf, is.Total, was.Total, is.MissingHours+was.MissingHours
+	m.Total = mover{Was: m.Was, Is: m.Is, By: m.Is.Cost - m.Was.Cost}
+	add := func(is, was report.Answer, ds ...spend.Dimension) {
+		for _, d := range ds {
 			if rows := movers(was.Rows, is.Rows, d); len(rows) > 0 {
 				m.Groups = append(m.Groups, moverGroup{d, rows})
 			}
 		}
 	}
-	m.Total = mover{Was: m.Was, Is: m.Is, By: m.Is.Cost - m.Was.Cost}
+	add(is, was, spend.ByWorkspace, spend.ByModel)
+	by := []spend.Dimension{spend.ByAPIKey} // there may be thousands: as sums only, and with their teams at once
+	if len(s.Teams) > 0 {
+		by = append(by, spend.ByTeam)
+	}
+	var err error
+	ask := s.asking(ctx, o)
+	if is, err = ask(m.Window, report.StepTotal, by...); err != nil {
+		return m, err
+	}
+	if was, err = ask(m.Before, report.StepTotal, by...); err != nil {
+		return m, err
+	}
+	add(is, was, by...)
 	order := []spend.Dimension{spend.ByTeam, spend.ByWorkspace, spend.ByModel, spend.ByAPIKey}
 	slices.SortStableFunc(m.Groups, func(a, b moverGroup) int {
 		return slices.Index(order, a.By) - slices.Index(order, b.By)

@@ -203,17 +203,15 @@ func (s *server) overviewOf(ctx context.Context, o storage.OrganizationState, by
 			return p, err
 		}
 	}
-	days := dayWindows(spend.Day.Floor(now), chartDays)
-	known, err := s.coverageOf(ctx, o.ID, days, marks, spend.FactUsage, spend.FactCost)
+	past, err := s.pastOf(ctx, o, by, marks, now)
 	if err != nil {
 		return p, err
 	}
 	// Each part fills in fields of its own, so they may be asked for at the same time.
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.SetLimit(overviewParts)
-	parts.Go(func() error { return s.spentOf(ctx, o, &p, now) })
-	parts.Go(func() error { return s.daysOf(ctx, o, &p, days, known) })
-	parts.Go(func() (err error) { p.Moved, err = s.movedOf(ctx, o, known, now); return err })
+	parts.Go(func() error { return s.spentOf(ctx, o, &p, past) })
+	parts.Go(func() (err error) { p.Moved, err = s.movedOf(ctx, o, past, now); return err })
 	parts.Go(func() (err error) { p.End, err = s.monthEnd(ctx, o, now); return err })
 	parts.Go(func() error {
 		if err := s.judgedOf(ctx, o, &p); err != nil {
@@ -226,43 +224,95 @@ func (s *server) overviewOf(ctx context.Context, o storage.OrganizationState, by
 	if err := parts.Wait(); err != nil {
 		return p, err
 	}
+	p.Days = daysOf(p, past)
 	p.Month = barOf(p.Spent[2].Cost, p.End.Expected, p.End.Method != "", 0)
 	p.Empty = p.Days.Total.Basis == "" && p.Spent[2].Basis == ""
 	return p, nil
 }
 
-// spentOf fills in what was spent, who spent most of it, and the budgets.
-func (s *server) spentOf(ctx context.Context, o storage.OrganizationState, p *overview, now time.Time) error {
-	ask := s.asking(ctx, o)
+// past is the cost of the days that the overview shows: at least thirty, and the month. Most of the
+// page is sums of its rows, so that they are asked for once.
+type past struct {
+	marks  []storage.Watermark
+	known  coverage       // of the same days
+	rows   report.Answer  // by workspace, model and day
+	chosen *report.Answer // by the chosen dimension and day, where that is none of those
+	month  spend.Window   // to date, whole days
+}
+
+func (s *server) pastOf(ctx context.Context, o storage.OrganizationState, by choice, marks []storage.Watermark, now time.Time) (past, error) {
 	today := spend.Day.Bucket(now)
-	month := spend.Window{Start: spend.MonthStart(now), End: today.End}
-	var sums [3]report.Answer
+	x := past{marks: marks, month: spend.Window{Start: spend.MonthStart(now), End: today.End}}
+	days := dayWindows(today.Start, max(chartDays, now.Day()))
 	var err error
-	if sums[0], err = ask(today, report.StepTotal); err != nil {
-		return err
+	if x.known, err = s.coverageOf(ctx, o.ID, days, marks, spend.FactUsage, spend.FactCost); err != nil {
+		return x, err
 	}
-	if sums[1], err = ask(spend.Window{Start: today.Start.AddDate(0, 0, -1), End: today.Start}, report.StepTotal); err != nil {
-		return err
+	w := spend.Window{Start: days[0].Start, End: today.End}
+	ask := s.asking(ctx, o)
+	if x.rows, err = ask(w, report.StepDay, spend.ByWorkspace, spend.ByModel); err != nil {
+		return x, err
 	}
-	// The month, its workspaces and its models are sums of the same rows: they are asked for once.
-	if sums[2], err = ask(month, report.StepTotal, spend.ByWorkspace, spend.ByModel); err != nil {
-		return err
+	if by.Chosen == spend.ByTeam {
+		a, err := ask(w, report.StepDay, by.Chosen)
+		if err != nil {
+			return x, err
+		}
+		x.chosen = &a
+	}
+	return x, nil
+}
+
+// of is the part of the answer in the window, which is whole days of it.
+func (x past) of(a report.Answer, w spend.Window) report.Answer {
+	out := report.Answer{Params: a.Params, Window: w}
+	for _, r := range a.Rows {
+		if !r.Start.Before(w.Start) && !r.End.After(w.End) {
+			out.Rows = append(out.Rows, r)
+			out.Total.Add(r.Figures)
+		}
+	}
+	for _, d := range x.known.Days {
+		if w.Covers(d.Window) {
+			out.MissingHours += int64(d.Missing())
+		}
+	}
+	out.AsOf = report.AsOfBasis(x.marks, out.Total.Basis)
+	return out
+}
+
+// spentOf fills in what was spent, who spent most of it, and the budgets.
+func (s *server) spentOf(ctx context.Context, o storage.OrganizationState, p *overview, x past) error {
+	today := spend.Day.Bucket(p.Now)
+	for _, period := range []struct {
+		name string
+		spend.Window
+	}{
+		{"Today", today},
+		{"Yesterday", spend.Window{Start: today.Start.AddDate(0, 0, -1), End: today.Start}},
+		{p.Now.Format("January"), x.month},
+	} {
+		a := x.of(x.rows, period.Window)
+		p.Spent = append(p.Spent, spent{period.name, a.AsOf, a.Total, a.MissingHours})
 	}
 	for _, d := range p.By.Of {
-		a := fold(sums[2], d)
+		a := x.of(x.rows, x.month)
 		if d == spend.ByTeam {
-			if a, err = ask(month, report.StepTotal, d); err != nil {
+			var err error
+			if x.chosen != nil {
+				a = x.of(*x.chosen, x.month)
+			} else if a, err = s.asking(ctx, o)(x.month, report.StepTotal, d); err != nil {
 				return err
 			}
-			p.Unmapped = unmappedOf(a)
+			p.Unmapped = unmappedOf(fold(a, d))
 		}
-		p.Top = append(p.Top, rank(a, d))
+		p.Top = append(p.Top, rank(fold(a, d), d))
 	}
-	for i, name := range []string{"Today", "Yesterday", now.Format("January")} {
-		a := sums[i]
-		p.Spent = append(p.Spent, spent{name, a.AsOf, a.Total, a.MissingHours})
+	aside, err := s.Store.SetAside(ctx, o.ID, x.month)
+	if err != nil {
+		return err
 	}
-	p.SetAside = sums[2].SetAside
+	p.SetAside = storage.SumSetAside(aside)
 	budgets, err := s.Store.Budgets(ctx, o.ID)
 	if err != nil {
 		return err
@@ -304,19 +354,23 @@ func rank(a report.Answer, d spend.Dimension) ranking {
 }
 
 // daysOf draws the last days.
-func (s *server) daysOf(ctx context.Context, o storage.OrganizationState, p *overview, days []spend.Window, known coverage) error {
-	a, err := s.asking(ctx, o)(spend.Window{Start: days[0].Start, End: days[len(days)-1].End}, report.StepDay, p.By.Chosen)
-	if err != nil {
-		return err
+func daysOf(p overview, x past) drawn {
+	known := x.known
+	known.Days = known.Days[len(known.Days)-chartDays:]
+	days := make([]spend.Window, chartDays)
+	for i, d := range known.Days {
+		days[i] = d.Window
 	}
-	x := plot{
-		Label: fmt.Sprintf("Cost of each of the last %d days by %s", len(days), p.By.Chosen), Of: string(p.By.Chosen),
+	from := x.rows
+	if x.chosen != nil {
+		from = *x.chosen
 	}
-	x.Series, x.Bars = bars(a, p.By.Chosen, days, costUSD)
-	nameDays(x.Bars, days)
-	known.mark(x.Bars, p.Now)
-	p.Days = drawn{x.draw(), a.AsOf, a.Total, wider(a, days), a.MissingHours}
-	return nil
+	a := x.of(from, spend.Window{Start: days[0].Start, End: days[chartDays-1].End})
+	y := plot{Label: fmt.Sprintf("Cost of each of the last %d days by %s", chartDays, p.By.Chosen), Of: string(p.By.Chosen)}
+	y.Series, y.Bars = bars(a, p.By.Chosen, days, costUSD)
+	nameDays(y.Bars, days)
+	known.mark(y.Bars, p.Now)
+	return drawn{y.draw(), a.AsOf, a.Total, wider(a, days), a.MissingHours}
 }
 
 // hoursOf draws the last hours, with the anomalies that the rules found among them.

@@ -59,11 +59,12 @@ type Options struct {
 type server struct {
 	Options
 	pages pages
+	past  *pastHours // for forecasts
 }
 
 // New returns the handler of everything.
 func New(o Options) http.Handler {
-	s := &server{Options: o, pages: parsePages()}
+	s := &server{Options: o, pages: parsePages(), past: newPastHours(o.Store)}
 	s.Log = o.Log.With("component", "web")
 
 	mux := http.NewServeMux()
