@@ -102,6 +102,7 @@ type organizationAlerts struct {
 	Rules        []ruleRow
 	Failing      []storage.RuleState
 	Alerts       []alertCard
+	More         int // alerts beyond those
 	Hidden       int // alerts that the filter keeps out
 	History      []alertChange
 	Of           int    // changes that the filter lets through
@@ -131,6 +132,12 @@ type silenceForm struct {
 	Problem                 string
 	Given                   bool // it was filled in for the viewer
 }
+
+// All is how many alerts pass the filter.
+func (p organizationAlerts) All() int { return len(p.Alerts) + max(0, p.More) }
+
+// mostAlerts is how many alerts the page shows, the worst first.
+const mostAlerts = 100
 
 // pageRows is how many rows of history the page shows.
 const pageRows = 50
@@ -215,6 +222,9 @@ func (s *server) alertsOf(ctx context.Context, o storage.OrganizationState, filt
 		return cmp.Or(cmp.Compare(slices.Index(spend.Severities, b.Severity), slices.Index(spend.Severities, a.Severity)),
 			cmp.Compare(slices.Index(alertOrder, a.State), slices.Index(alertOrder, b.State)))
 	})
+	if p.More = len(p.Alerts) - mostAlerts; p.More > 0 {
+		p.Alerts = p.Alerts[:mostAlerts]
+	}
 	rules, err := s.Store.RuleStates(ctx, o.ID)
 	if err != nil {
 		return p, err
@@ -254,9 +264,11 @@ func (s *server) alertsOf(ctx context.Context, o storage.OrganizationState, filt
 // alertOrder is the order of states on the page.
 var alertOrder = []spend.AlertState{spend.Firing, spend.Stale, spend.Pending, spend.Resolved}
 
-// From is the number of the first change that is shown, To that of the last.
+// From is the number of the first change that is shown.
 func (p organizationAlerts) From(page int) int { return (page-1)*pageRows + 1 }
-func (p organizationAlerts) To(page int) int   { return (page-1)*pageRows + len(p.History) }
+
+// To is the number of the last change that is shown.
+func (p organizationAlerts) To(page int) int { return (page-1)*pageRows + len(p.History) }
 
 // Limited reports whether there may be older changes than those that were looked at.
 func (p organizationAlerts) Limited() bool { return p.Of >= historyLimit }

@@ -333,14 +333,15 @@ func readable(v url.Values) string {
 	return strings.NewReplacer("%2C", ",", "%3A", ":", "%2A", "*").Replace(v.Encode())
 }
 
-// untidy reports whether the parameters are those of a form, which sends what was not filled in too.
+// untidy reports whether the parameters are those of a form, which sends what was not filled in too, and
+// the range that was shown before beside the dates that hold now.
 func untidy(values url.Values) bool {
 	for name, vs := range values {
 		if slices.Contains(vs, "") || name == "by" && len(vs) > 1 || name == "step" && slices.Contains(vs, "auto") {
 			return true
 		}
 	}
-	return values.Has("range") && values.Get("range") != customRange && (values.Has("from") || values.Has("to")) // the latter hold
+	return values.Has("range") && values.Get("range") != customRange && (values.Has("from") || values.Has("to"))
 }
 
 // noValue is what pages call the lack of a dimension's value, such as "(no model)", and what a filter of

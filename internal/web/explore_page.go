@@ -123,8 +123,10 @@ func (p explorePage) NameColumns() int {
 // HiddenRows is how many groups have no row.
 func (p explorePage) HiddenRows() int64 { return int64(p.Hidden) }
 
-// Span is the time of the figures, SpanBefore that of what they are compared with.
-func (p explorePage) Span() string       { return spanText(p.Answer.Window) }
+// Span is the time of the figures.
+func (p explorePage) Span() string { return spanText(p.Answer.Window) }
+
+// SpanBefore is the time of what they are compared with.
 func (p explorePage) SpanBefore() string { return spanText(p.Before) }
 
 // spanText writes a window for people: days are named with the last one included.
@@ -209,6 +211,9 @@ func (p *explorePage) fill(x series) {
 			p.Notes = append(p.Notes, capital(n))
 		}
 	}
+	if e.Measure.Name == "requests" && p.Answer.Total.Requests == 0 && p.Answer.Total.Counts.Tokens() > 0 {
+		p.Alarms = append(p.Alarms, "No request is counted in this time: only the analytics report counts them, and it was not read.")
+	}
 	p.NoData = x.total.AsOf.IsZero()
 	if x.before != nil {
 		p.Before = x.before.Window
@@ -221,16 +226,19 @@ func (p *explorePage) fill(x series) {
 		most = max(most, g.value)
 	}
 	p.Columns = e.columns(x.total.Total)
-	seen := map[spend.Dimension]map[string]int{}
+	labels := map[string]map[string]bool{} // by dimension and name
 	for _, d := range e.By {
-		seen[d] = map[string]int{}
 		for _, g := range x.groups {
 			name, _, _ := strings.Cut(g.Name(d), " (")
-			seen[d][name]++
+			key := string(d) + "=" + name
+			if labels[key] == nil {
+				labels[key] = map[string]bool{}
+			}
+			labels[key][g.Name(d)] = true
 		}
 	}
 	// A filter takes names, and two things may have one: the label of the second has its id's end behind it.
-	ambiguous := func(d spend.Dimension, name string) bool { return seen[d][name] > 1 && len(e.By) == 1 }
+	ambiguous := func(d spend.Dimension, name string) bool { return len(labels[string(d)+"="+name]) > 1 }
 	p.Total = exploreGroup{Row: report.Row{Figures: x.total.Total}, value: e.Measure.of(x.total.Total)}
 	if x.before != nil {
 		p.Total.was = x.before.Total

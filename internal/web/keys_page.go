@@ -142,9 +142,10 @@ func (k keyOnPage) Worst() string {
 	return k.Findings[0].Severity
 }
 
-// Grave are the findings that are worse than worth knowing, Slight the others.
+// Grave are the findings that are worse than worth knowing.
 func (k keyOnPage) Grave() []storage.AuditFinding { return k.graver(true) }
 
+// Slight are the other findings.
 func (k keyOnPage) Slight() []storage.AuditFinding { return k.graver(false) }
 
 func (k keyOnPage) graver(than bool) (fs []storage.AuditFinding) {
@@ -170,7 +171,7 @@ func (k keyOnPage) Expires(now time.Time) string {
 	}
 }
 
-// Column is the heading of a column of keys: a link that orders by it, the other way where it is the order
+// column is the heading of a column of keys: a link that orders by it, the other way where it is the order
 // already.
 type column struct {
 	Title, Href string
@@ -211,7 +212,7 @@ func (d keysData) href(sort string, page int) string {
 	return "/keys?" + readable(v)
 }
 
-// Newer and Older lead to the pages before and after; empty where there is none.
+// Before leads to the page before this one; empty where there is none.
 func (d keysData) Before() string {
 	if d.Page == 1 {
 		return ""
@@ -219,6 +220,7 @@ func (d keysData) Before() string {
 	return d.href(d.Sort, d.Page-1) + "#keys"
 }
 
+// After leads to the page after this one; empty where the organization has no more keys.
 func (d keysData) After(o keysOfOrganization) string {
 	if o.Of <= d.Page*keysPageRows {
 		return ""
