@@ -156,6 +156,14 @@ func (x *tab) text() string {
 	return strings.Join(strings.Fields(eval[string](x, "document.body.textContent")), " ")
 }
 
+// says requires that the page has the text somewhere.
+func (x *tab) says(text, what string) {
+	x.t.Helper()
+	if !strings.Contains(x.text(), text) {
+		require.Fail(x.t, "the page does not say it", "%s: %q is not on %s", what, text, x.path())
+	}
+}
+
 // path is where the window is.
 func (x *tab) path() string {
 	x.t.Helper()

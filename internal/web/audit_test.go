@@ -17,6 +17,7 @@ func TestKeysPage(t *testing.T) {
 	h := web.New(options(reporttest.Filled(t)))
 	status, body, _ := ask(t, h, http.MethodGet, "/keys?organization=acme")
 	require.Equal(t, http.StatusOK, status)
+	require.Contains(t, body, "monitor admin keys", "the command that mends it")
 	for target, want := range map[string]string{
 		"/keys?text=PROD&organization=acme":    "1 key<",
 		"/keys?text=aaa...1&organization=acme": "1 key<",
