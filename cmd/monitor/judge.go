@@ -142,7 +142,7 @@ func history(days []alerts.CostDay, asOf time.Time, zone *time.Location) forecas
 	return h
 }
 
-// outlookWith forecasts what budgets' periods will have cost, as the status page and reports do.
+// outlookWith forecasts what budgets' periods will have cost, as the overview and reports do.
 func outlookWith(ctx context.Context, store storage.Store) func(alerts.ForecastInput) alerts.Outlook {
 	shares := dayShares{ctx: ctx, store: store, known: map[string]dayShare{}}
 	return func(in alerts.ForecastInput) alerts.Outlook {

@@ -63,6 +63,7 @@ type chart struct {
 	Marks, Gaps, Parts bool
 	Estimates          bool
 	Empty              bool // nothing is in it
+	Linked             bool // bars lead somewhere
 }
 
 // chartKey is an entry of the legend, and a column of the table.
@@ -174,6 +175,7 @@ func (p plot) draw() chart {
 		}
 		x.Sum = format(sum)
 		x.Title = b.title(x.Sum, sum == 0, parts)
+		c.Linked = c.Linked || b.Href != ""
 		c.Marks = c.Marks || b.Mark != ""
 		c.Gaps = c.Gaps || b.Missing
 		c.Parts = c.Parts || b.Part

@@ -65,6 +65,13 @@ func TestDraw(t *testing.T) {
 		require.InDelta(t, 25*float64(i)+12.5, b.Middle, 1e-9)
 	}
 
+	require.False(t, c.Linked)
+	linked := plot{Label: "Cost", Series: []string{""}, Bars: []plotBar{{Name: "Monday", Values: []float64{1}, Href: "/explore?from=2026-11-02&x=<b>"}}}.draw()
+	var links strings.Builder
+	require.NoError(t, parsePages()["overview.html"].ExecuteTemplate(&links, "chart", linked))
+	require.Contains(t, links.String(), `role="group"`, "in a picture nobody could follow links")
+	require.Contains(t, links.String(), `<a href="/explore?from=2026-11-02&amp;x=%3cb%3e" aria-label="Monday: $1.00">`)
+
 	var out strings.Builder
 	require.NoError(t, parsePages()["overview.html"].ExecuteTemplate(&out, "chart", c))
 	for _, want := range []string{

@@ -370,6 +370,11 @@ func daysOf(p overview, x past) drawn {
 	y.Series, y.Bars = bars(a, p.By.Chosen, days, costUSD)
 	nameDays(y.Bars, days)
 	known.mark(y.Bars, p.Now)
+	for i, d := range days {
+		y.Bars[i].Href = "/explore?" + url.Values{
+			"by": {string(p.By.Chosen)}, "from": {d.Start.Format(time.DateOnly)}, "to": {d.End.Format(time.DateOnly)}, "organization": {p.Organization},
+		}.Encode()
+	}
 	return drawn{y.draw(), a.AsOf, a.Total, wider(a, days), a.MissingHours}
 }
 

@@ -213,9 +213,12 @@ func TestPages(t *testing.T) {
 // none of it.
 func TestPagesKeepTheirPolicy(t *testing.T) {
 	t.Parallel()
-	_, body, _ := ask(t, web.New(options(reporttest.Filled(t))), http.MethodGet, "/")
-	require.Equal(t, 1, strings.Count(body, "<script"))
-	require.Contains(t, body, `<script src="/static/page.js" defer></script>`)
+	h := web.New(options(reporttest.Filled(t)))
+	_, overview, _ := ask(t, h, http.MethodGet, "/")
+	_, jobs, _ := ask(t, h, http.MethodGet, "/jobs")
+	body := overview + jobs
+	require.Equal(t, 2, strings.Count(body, "<script"))
+	require.Equal(t, 2, strings.Count(body, `<script src="/static/page.js" defer></script>`))
 	body = strings.ReplaceAll(body, `<a href="https://wiki.acme.example/budget" rel="noreferrer">`, "") // a link loads nothing
 	for _, forbidden := range []string{"style=", "<style", "http://", "https://", " onclick", "javascript:", "ZgotmplZ"} {
 		require.False(t, strings.Contains(body, forbidden), forbidden)
