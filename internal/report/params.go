@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
@@ -27,7 +28,8 @@ type Params struct {
 	Step     Step
 	By       []spend.Dimension
 	Where    []Filter
-	Teams    team.Teams // what the dimension team means; see [Params.WithTeams]
+	Only     []storage.Match // further filters, by id, of which it is known what they mean
+	Teams    team.Teams      // what the dimension team means; see [Params.WithTeams]
 }
 
 // Filter keeps what is called, or has the id, of one of the values. A value that ends in * keeps

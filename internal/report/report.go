@@ -109,6 +109,7 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 			return a, err
 		}
 	}
+	q.Where = append(q.Where, p.Only...)
 	if matched {
 		if a.Rows, a.Window, err = rows(ctx, store, p.Kind, q, maps); err != nil {
 			return a, err

@@ -159,3 +159,19 @@ func TestMissingHours(t *testing.T) {
 		})
 	}
 }
+
+// Filters by id keep what filters by the same ids as names do.
+func TestOnly(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Filled(t)
+	values := url.Values{"by": {"model"}, "step": {"day"}, "from": {"2026-11-01"}}
+	p, err := report.Parse(report.Costs, values, reporttest.Now)
+	require.NoError(t, err)
+	p.Only = []storage.Match{{Dimension: spend.ByWorkspace, Values: []string{reporttest.Staging}}}
+	got, err := report.Run(t.Context(), store, p)
+	require.NoError(t, err)
+	want := run(t, store, report.Costs, values.Encode()+"&workspace="+reporttest.Staging)
+	require.NotEmpty(t, want.Rows)
+	require.Equal(t, want.Rows, got.Rows)
+	require.Equal(t, want.Total, got.Total)
+}

@@ -90,8 +90,9 @@ func (x *budgetHistory) history(ctx context.Context, of []storage.Budget, alone 
 	h.rule, h.known = x.s.Budgets[i], true
 	rule := h.rule
 	where := append([]report.Filter{{Dimension: spend.ByOrganization, Values: []string{x.o.ID}}}, rule.Where...)
+	var only []storage.Match
 	if alone {
-		where = onlySubjects(where, of)
+		only = onlySubjects(of)
 	}
 	zone, period := zoneOf(b.TimeZone), forecast.Period(b.PeriodName)
 	utc := zone == time.UTC || b.TimeZone == ""
@@ -105,7 +106,7 @@ func (x *budgetHistory) history(ctx context.Context, of []storage.Budget, alone 
 	var err error
 	ask := func(step report.Step, w spend.Window) (report.Answer, error) {
 		return report.Run(ctx, x.s.Store, report.Params{
-			Kind: report.Costs, From: w.Start, To: w.End, Step: step, By: storedBy(rule.By), Teams: x.s.Teams, Where: where,
+			Kind: report.Costs, From: w.Start, To: w.End, Step: step, By: storedBy(rule.By), Teams: x.s.Teams, Where: where, Only: only,
 		})
 	}
 	if x.missing == nil {
@@ -168,33 +169,27 @@ func (x *budgetHistory) history(ctx context.Context, of []storage.Budget, alone 
 	return h, nil
 }
 
-// onlySubjects narrows filters to what the subjects name.
-func onlySubjects(where []report.Filter, of []storage.Budget) []report.Filter {
-	values := map[spend.Dimension][]string{}
+// onlySubjects are filters for what the subjects name.
+func onlySubjects(of []storage.Budget) []storage.Match {
+	var ms []storage.Match
 	for _, b := range of {
 		for part := range strings.SplitSeq(b.Subject, ",") {
 			dimension, id, ok := strings.Cut(part, "=")
 			d := spend.Dimension(dimension)
-			switch {
-			case !ok:
+			if !ok || !slices.Contains(spend.Dimensions, d) { // a team is no filter of the store
 				continue
-			case d == spend.ByAPIKey && id == spend.NoKey:
-				id = ""
-			case d == spend.ByAPIKey && id == "":
-				id = report.Unattributed
 			}
-			if !slices.Contains(values[d], id) {
-				values[d] = append(values[d], id)
+			i := slices.IndexFunc(ms, func(m storage.Match) bool { return m.Dimension == d })
+			if i < 0 {
+				i = len(ms)
+				ms = append(ms, storage.Match{Dimension: d})
+			}
+			if !slices.Contains(ms[i].Values, id) {
+				ms[i].Values = append(ms[i].Values, id)
 			}
 		}
 	}
-	for _, d := range append(slices.Clone(spend.Dimensions), spend.ByTeam) {
-		if vs := values[d]; len(vs) > 0 { // subjects have passed the rule's own filter
-			where = slices.DeleteFunc(where, func(f report.Filter) bool { return f.Dimension == d })
-			where = append(where, report.Filter{Dimension: d, Values: vs})
-		}
-	}
-	return where
+	return ms
 }
 
 func earliest(a, b time.Time) time.Time {

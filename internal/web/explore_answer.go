@@ -10,6 +10,7 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/report"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 // groupKey tells the groups of an answer apart.
@@ -50,17 +51,19 @@ type series struct {
 func (s *server) explore(ctx context.Context, e exploration) (series, error) {
 	var out series
 	var err error
-	ask := func(step report.Step, by []spend.Dimension, w spend.Window, where []report.Filter) (report.Answer, error) {
-		return report.Run(ctx, s.Store, report.Params{Kind: e.Measure.Kind, From: w.Start, To: w.End, Step: step, By: by, Where: where, Teams: s.Teams})
-	}
 	where := e.filters()
+	ask := func(step report.Step, by []spend.Dimension, w spend.Window, only ...storage.Match) (report.Answer, error) {
+		return report.Run(ctx, s.Store, report.Params{
+			Kind: e.Measure.Kind, From: w.Start, To: w.End, Step: step, By: by, Where: where, Only: only, Teams: s.Teams,
+		})
+	}
 	parts, several := report.Answer{}, e.Step != report.StepTotal
 	if several && !e.manyGroups() {
-		if parts, err = ask(e.Step, e.By, e.window, where); err != nil {
+		if parts, err = ask(e.Step, e.By, e.window); err != nil {
 			return out, err
 		}
 		out.total = together(parts)
-	} else if out.total, err = ask(report.StepTotal, e.By, e.window, where); err != nil {
+	} else if out.total, err = ask(report.StepTotal, e.By, e.window); err != nil {
 		return out, err
 	}
 	if e.Compare {
@@ -69,7 +72,7 @@ func (s *server) explore(ctx context.Context, e exploration) (series, error) {
 			known.End = e.now // the time before is as long as what is known of this one
 		}
 		if !known.Empty() {
-			before, err := ask(report.StepTotal, e.By, report.Previous(known), where)
+			before, err := ask(report.StepTotal, e.By, report.Previous(known))
 			if err != nil {
 				return out, err
 			}
@@ -83,10 +86,10 @@ func (s *server) explore(ctx context.Context, e exploration) (series, error) {
 	whole := parts
 	if e.manyGroups() {
 		first := out.groups[:min(len(out.groups), maxSeries)]
-		if parts, err = ask(e.Step, e.By, e.window, only(where, e.By, first)); err != nil {
+		if parts, err = ask(e.Step, e.By, e.window, only(e.By, first)...); err != nil {
 			return out, err
 		}
-		if whole, err = ask(e.Step, nil, e.window, where); err != nil {
+		if whole, err = ask(e.Step, nil, e.window); err != nil {
 			return out, err
 		}
 	}
@@ -194,21 +197,21 @@ func (e exploration) draw(groups []exploreGroup, parts, whole report.Answer) ([]
 	return shown, bs
 }
 
-// only narrows filters to the values that the groups have. What else has the same values is in the answer
-// too.
-func only(where []report.Filter, by []spend.Dimension, groups []exploreGroup) []report.Filter {
-	where = slices.Clone(where)
+// only are filters for the values that the groups have. What else has the same values passes too.
+func only(by []spend.Dimension, groups []exploreGroup) []storage.Match {
+	var ms []storage.Match
 	for _, d := range by {
-		f := report.Filter{Dimension: d}
+		m := storage.Match{Dimension: d}
 		for _, g := range groups {
-			if v := exactly(g.Row, d); !slices.Contains(f.Values, v) {
-				f.Values = append(f.Values, v)
+			if id := g.Field(d); id != nil && !slices.Contains(m.Values, *id) {
+				m.Values = append(m.Values, *id)
 			}
 		}
-		where = slices.DeleteFunc(where, func(x report.Filter) bool { return x.Dimension == d })
-		where = append(where, f)
+		if len(m.Values) > 0 { // neither organization nor team, which the store does not filter by
+			ms = append(ms, m)
+		}
 	}
-	return where
+	return ms
 }
 
 // exactly is the value of a filter that means what the row has of the dimension.
