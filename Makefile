@@ -7,12 +7,14 @@ BENCHTIME ?= 1x
 FUZZTIME ?= 30s
 GOLANGCI_LINT ?= github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
+GORELEASER ?= github.com/goreleaser/goreleaser/v2@v2.15.1
+
 # Tests run in a zone that is not UTC and has summer time, so that a time that was not made UTC shows.
 ZONE := America/New_York
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/monitor
@@ -34,6 +36,7 @@ check: ## everything that a change must pass: tests and checks
 test: ## run all tests
 	scripts/test-deps
 	TZ=$(ZONE) go test -timeout 40m ./...
+	cd deploy/check && TZ=$(ZONE) go test -timeout 10m ./...
 
 .PHONY: race
 race: ## run the short tests with the race detector
@@ -76,3 +79,16 @@ bench: ## run all benchmarks (BENCHTIME=1x), one package at a time; ratios are t
 postgres: ## run the tests of the PostgreSQL store
 	scripts/test-deps
 	go test -count=1 ./internal/storage/postgres/...
+
+.PHONY: release-build
+release-build: ## build the program for every system that releases are made for, into dist/
+	scripts/release-build
+
+.PHONY: reproducible
+reproducible: ## build the program twice, from nothing, and compare
+	scripts/reproducible
+
+.PHONY: release-check
+release-check: ## check .goreleaser.yaml and what archives hold (the first build of goreleaser takes minutes)
+	scripts/release-files
+	go run $(GORELEASER) check

@@ -183,14 +183,17 @@ func defaultConfig(getenv func(string) string) *Config {
 
 const day = config.Duration(24 * time.Hour)
 
-// stateDir is where a program of the user keeps data, by the XDG base directory specification;
-// without a home it is the working directory.
+// stateDir is where a program of the user keeps data, by the XDG base directory specification, and on
+// Windows, which sets no HOME, with the local data of programs; without either it is the working directory.
 func stateDir(getenv func(string) string) string {
 	if dir := getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) { // others are to be ignored
 		return filepath.Join(dir, "anthropic-monitor")
 	}
 	if home := getenv("HOME"); home != "" {
 		return filepath.Join(home, ".local", "state", "anthropic-monitor")
+	}
+	if dir := getenv("LOCALAPPDATA"); dir != "" {
+		return filepath.Join(dir, "anthropic-monitor")
 	}
 	return "."
 }

@@ -161,6 +161,7 @@ func TestConfigDefaultStorage(t *testing.T) {
 	}{
 		{environment{"XDG_STATE_HOME": "/state", "HOME": "/home"}, "/state/anthropic-monitor/monitor.db"},
 		{environment{"XDG_STATE_HOME": "state", "HOME": "/h"}, "/h/.local/state/anthropic-monitor/monitor.db"},
+		{environment{"LOCALAPPDATA": "/data"}, "/data/anthropic-monitor/monitor.db"},
 		{environment{"HOME": "/h"}, "/h/.local/state/anthropic-monitor/monitor.db"},
 		{environment{}, "monitor.db"},
 	} {

@@ -86,5 +86,8 @@
 // `monitor sim` and nearly every test. storage/storagetest is what a store must pass; pgtest starts a PostgreSQL
 // for tests, golden compares with files.
 //
+// `monitor copy` moves a store from SQLite to PostgreSQL by their catalogs: sqlite keeps the file still
+// ([storage.Dump]), postgres loads and compares it in one transaction (load.go).
+//
 // Who may import whom is the table in imports_test.go. Why things are as they are is in docs/adr.
 package main

@@ -256,6 +256,10 @@ func quick(a *app, config *Config) error {
 		return err
 	}
 	answer, err := client.Do(request)
+	if refused := new(net.OpError); errors.As(err, &refused) && refused.Op == "remote error" {
+		_, err = fmt.Fprintln(a.stdout, "healthy") // a daemon that asks for a certificate, by a TLS alert, is alive
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("the daemon does not answer: %w", err)
 	}

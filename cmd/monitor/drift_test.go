@@ -101,7 +101,7 @@ func TestLinks(t *testing.T) {
 	require.NoError(t, err)
 	for _, name := range []string{
 		"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/metrics.md", "docs/sql.md", "docs/admin.md", "docs/export.md", "docs/forecast.md",
-		"docs/keys-and-access.md", "docs/notifiers.md", "docs/sizing.md",
+		"docs/deploy.md", "docs/keys-and-access.md", "docs/notifiers.md", "docs/sizing.md",
 	} {
 		documents = append(documents, filepath.Join("../..", name))
 	}

@@ -77,8 +77,23 @@ type cli struct {
 	Audit    auditCmd    `cmd:"" help:"Print what there is to find about keys and access."`
 	Export   exportCmd   `cmd:"" help:"Write stored history for Prometheus, a spreadsheet or a FOCUS tool."`
 	Admin    adminCmd    `cmd:"" help:"Change the organization: members, invites, workspaces, keys."`
+	Copy     copyCmd     `cmd:"" help:"Copy everything from SQLite to PostgreSQL."`
 	Sim      simCmd      `cmd:"" help:"Serve a simulated Admin API."`
 	Version  versionCmd  `cmd:"" help:"Print version, commit and Go version."`
+
+	Completion completionCmd `cmd:"" help:"Print a script by which a shell completes commands and flags."`
+	Man        manCmd        `cmd:"" help:"Print the manual page."`
+}
+
+// newParser is the parser that fills c; exit is called after --help was printed.
+func newParser(c *cli, stdout, stderr io.Writer, exit func(int)) (*kong.Kong, error) {
+	return kong.New(c,
+		kong.Name("monitor"),
+		kong.Description("Watches what an organization spends on Claude. Unofficial; not affiliated with Anthropic."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(exit),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+	)
 }
 
 // app is what every command is given.
@@ -98,13 +113,7 @@ func (a *app) run(args []string) error {
 	stdout, stderr := a.stdout, a.stderr
 	var c cli
 	exited := false
-	parser, err := kong.New(&c,
-		kong.Name("monitor"),
-		kong.Description("Watches what an organization spends on Claude. Unofficial; not affiliated with Anthropic."),
-		kong.Writers(stdout, stderr),
-		kong.Exit(func(int) { exited = true }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-	)
+	parser, err := newParser(&c, stdout, stderr, func(int) { exited = true })
 	if err != nil {
 		return err
 	}

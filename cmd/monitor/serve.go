@@ -63,14 +63,10 @@ func serve(a *app, config *Config, listener net.Listener, load func() (*Config, 
 		return errors.Join(usageError{fmt.Errorf("web.config_file: %w", err)}, listener.Close())
 	}
 
-	// Until there is a generation the listener answers 503, so that a probe sees why.
+	// Until there is a generation the listener answers that there is none, so that a probe sees why.
 	var handler atomic.Pointer[http.Handler]
 	setHandler := func(h http.Handler) { handler.Store(&h) }
-	unready := func(reason string) {
-		setHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, reason, http.StatusServiceUnavailable)
-		}))
-	}
+	unready := func(reason string) { setHandler(starting(reason)) }
 	unready("starting: opening the database")
 	server := &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -102,11 +98,16 @@ func serve(a *app, config *Config, listener net.Listener, load func() (*Config, 
 		return nil
 	})
 	g.Go(func() error {
-		store, err := openStoreEventually(ctx, a, config, unready)
+		ready := sync.OnceFunc(func() { a.tellSystemd("READY=1") })
+		store, err := openStoreEventually(ctx, a, config, func(reason string) {
+			unready(reason)
+			ready() // waiting for the database is work, too
+		})
 		if err != nil {
 			return err
 		}
 		defer store.Close()
+		ready()
 		return generations(ctx, a, generation{config: config, store: store, authenticated: web.authenticates()}, load, setHandler)
 	})
 	if err := g.Wait(); err != nil && a.ctx.Err() == nil {
@@ -114,6 +115,17 @@ func serve(a *app, config *Config, listener net.Listener, load func() (*Config, 
 	}
 	a.log.Info("stopped")
 	return nil
+}
+
+// starting answers while there is no generation: that the process is alive, and why there is nothing else yet.
+func starting(reason string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/-/healthy" { // who restarts what is not healthy would cut migrations short
+			fmt.Fprintln(w, "healthy")
+			return
+		}
+		http.Error(w, reason, http.StatusServiceUnavailable)
+	})
 }
 
 // generations runs one generation after the other, until the context ends: a reload that brings a

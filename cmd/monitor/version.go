@@ -9,12 +9,15 @@ import (
 // version is set by the release build (-ldflags "-X main.version=…"); else the module's own is used.
 var version string
 
+// revision is the commit, set by builds that see no repository, such as that of the container image.
+var revision string
+
 // buildInfo says what this binary is, as far as the build recorded it.
 func buildInfo() (release, commit, goVersion string) {
-	release = version
+	release, commit = version, revision
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return cmp.Or(release, "unknown"), "unknown", "unknown"
+		return cmp.Or(release, "unknown"), cmp.Or(commit, "unknown"), "unknown"
 	}
 	if release == "" && info.Main.Version != "(devel)" {
 		release = info.Main.Version

@@ -79,7 +79,7 @@ type Options struct {
 
 // Client reads the Admin API. It is safe for concurrent use.
 type Client struct {
-	sdk      anthropic.Client
+	sdk      services
 	key      func(ctx context.Context, renew bool) (string, error)
 	log      *slog.Logger
 	limiter  *rate.Limiter
@@ -126,7 +126,7 @@ func newClient(o Options, guard func(*http.Client, *url.URL, *atomic.Int64) *htt
 		limiter: o.Limiter,
 		metrics: newMetrics(),
 	}
-	c.sdk = anthropic.NewClient(
+	c.sdk = newServices(
 		option.WithoutEnvironmentDefaults(),
 		option.WithBaseURL(base.String()),
 		option.WithHTTPClient(guard(o.HTTP, base, &c.skew)),
@@ -134,6 +134,20 @@ func newClient(o Options, guard func(*http.Client, *url.URL, *atomic.Int64) *htt
 		option.WithHeader("User-Agent", o.UserAgent),
 	)
 	return c, nil
+}
+
+// services are the parts of the SDK that are used. The SDK's own Client is a field of nothing, since all
+// that the fields of a type lead to stays in the program with all its methods: it grew by a sixth.
+type services struct {
+	Organization anthropic.OrganizationService
+	SpendLimits  anthropic.BetaOrganizationSpendLimitService
+	// Execute sends any request.
+	Execute func(ctx context.Context, method, path string, params, res any, opts ...option.RequestOption) error
+}
+
+func newServices(opts ...option.RequestOption) services {
+	c := anthropic.NewClient(opts...)
+	return services{c.Organization, c.Beta.Organization.SpendLimits, c.Execute}
 }
 
 // Metrics are the client's own counters, for a Prometheus registry.

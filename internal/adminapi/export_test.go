@@ -4,17 +4,18 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"net/http"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
 )
 
 // Post and Outside ask the SDK for what the transport must refuse.
 func (c *Client) Post(ctx context.Context, path string) error {
-	return c.sdk.Post(ctx, path, map[string]string{"name": "x"}, nil)
+	return c.sdk.Execute(ctx, http.MethodPost, path, map[string]string{"name": "x"}, nil)
 }
 
 func (c *Client) Outside(ctx context.Context, path string) error {
-	return c.sdk.Get(ctx, path, nil, nil)
+	return c.sdk.Execute(ctx, http.MethodGet, path, nil, nil)
 }
 
 // DecodeUsage decodes one page of the usage report, grouped as Usage groups it.

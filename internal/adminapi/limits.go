@@ -106,7 +106,7 @@ func flatten[T any](groups [][]T) []T {
 func (c *Client) SpendLimits(ctx context.Context) ([]spend.SpendLimit, error) {
 	return listByToken(ctx, c, "spend_limits",
 		func(ctx context.Context, page param.Opt[string], opts ...option.RequestOption) (*pagination.PageCursor[anthropic.BetaSpendLimit], error) {
-			return c.sdk.Beta.Organization.SpendLimits.List(ctx, anthropic.BetaOrganizationSpendLimitListParams{
+			return c.sdk.SpendLimits.List(ctx, anthropic.BetaOrganizationSpendLimitListParams{
 				Limit: param.NewOpt[int64](100), Page: page, // the most is not documented
 			}, opts...)
 		},

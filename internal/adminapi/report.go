@@ -138,7 +138,7 @@ func readPage[T any](ctx context.Context, c *Client, r report[T], token string, 
 	err = c.exchange(ctx, r.call, func(ctx context.Context, opts ...option.RequestOption) error {
 		g.begin(before)
 		var resp *http.Response
-		if err := c.sdk.Get(ctx, path, nil, &resp, slices.Concat(r.options, opts)...); err != nil {
+		if err := c.sdk.Execute(ctx, http.MethodGet, path, nil, &resp, slices.Concat(r.options, opts)...); err != nil {
 			return err
 		}
 		defer drain(resp.Body)

@@ -21,6 +21,9 @@ type judgedHours struct {
 	kinds   map[string]bool
 }
 
+// Judging reports whether there is a rule of which nothing says that it is quiet.
+func (j judgedHours) Judging() bool { return len(j.Quiet) < j.Rules }
+
 // judgedBy finds the anomaly rules.
 func judgedBy(rules []storage.RuleState) judgedHours {
 	j := judgedHours{Marks: map[time.Time]string{}, kinds: map[string]bool{}}

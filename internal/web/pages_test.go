@@ -139,6 +139,10 @@ func TestAnomaliesOnTheOverview(t *testing.T) {
 	require.Contains(t, body, "The anomaly rule found nothing unusual in these hours.")
 
 	rule.Note = "too little history by the hour"
+	require.NoError(t, owner.SaveEvaluation(t.Context(), storage.Evaluation{Now: reporttest.Now, PutRules: []storage.RuleState{rule}}))
+	_, body, _ = ask(t, h, http.MethodGet, "/")
+	require.Contains(t, body, "<code>spike</code> is quiet: too little history by the hour")
+	require.NotContains(t, body, "nothing unusual", "a rule that cannot judge has found nothing, which says nothing")
 	a := spend.Alert{
 		Organization: reporttest.Acme, Rule: "spike", State: spend.Firing, Severity: spend.Warning, FiredAt: reporttest.At(22, 2).Add(4 * time.Minute),
 		SeenAt: reporttest.At(22, 2).Add(4 * time.Minute), AsOf: reporttest.At(22, 2), Value: 9, Limit: 3, Unit: spend.UnitUSD, Summary: "Cost of acme: 3 times as much",

@@ -95,17 +95,22 @@ func (s *Store) summing(ctx context.Context, doing string, f func([]storage.Orga
 		if _, err := ptx.Exec(ctx, "lock table usage_minute in access share mode"); err != nil {
 			return err
 		}
-		rows, _ := ptx.Query(ctx, "select id, uuid from organization order by id")
-		os, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (storage.OrganizationTx, error) {
-			t := &tx{Tx: ptx}
-			o := storage.OrganizationTx{Tx: t}
-			err := row.Scan(&t.organization, &o.Organization)
-			return o, err
-		})
+		os, err := organizations(ctx, ptx)
 		if err != nil {
 			return err
 		}
 		return f(os)
+	})
+}
+
+// organizations are all organizations, to be read in the transaction.
+func organizations(ctx context.Context, ptx pgx.Tx) ([]storage.OrganizationTx, error) {
+	rows, _ := ptx.Query(ctx, "select id, uuid from organization order by id")
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (storage.OrganizationTx, error) {
+		t := &tx{Tx: ptx}
+		o := storage.OrganizationTx{Tx: t}
+		err := row.Scan(&t.organization, &o.Organization)
+		return o, err
 	})
 }
 

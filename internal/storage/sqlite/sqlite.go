@@ -71,7 +71,19 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{path: path, log: log, owned: map[string]*owner{}}
+	s, err := connect(path, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// connect makes a store of a file that exists, and does not look into it yet.
+func connect(path string, log *slog.Logger) (s *Store, err error) {
+	s = &Store{path: path, log: log, owned: map[string]*owner{}}
 	s.write, err = sql.Open("sqlite", dsn(path, "immediate", writeCache))
 	if err != nil {
 		return nil, fmt.Errorf("database %s: %w", path, err)
@@ -83,9 +95,6 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*Store, error) {
 	s.read.SetMaxOpenConns(readers)
 	s.read.SetMaxIdleConns(idleReaders)
 	s.read.SetConnMaxIdleTime(idleTime)
-	if err := s.prepare(ctx); err != nil {
-		return nil, errors.Join(err, s.Close())
-	}
 	return s, nil
 }
 
@@ -136,18 +145,32 @@ func fileURL(path string, q url.Values) string {
 	return (&url.URL{Scheme: "file", Path: p, RawQuery: q.Encode()}).String()
 }
 
-// prepare checks the file and migrates it.
-func (s *Store) prepare(ctx context.Context) error {
+// migrator knows the migrations, and the newest one's number.
+func (s *Store) migrator() (*goose.Provider, int64, error) {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	provider, err := goose.NewProvider(goose.DialectSQLite3, s.write, sub, goose.WithDisableGlobalRegistry(true))
 	if err != nil {
-		return fmt.Errorf("migrations: %w", err)
+		return nil, 0, fmt.Errorf("migrations: %w", err)
 	}
 	sources := provider.ListSources()
-	newest := sources[len(sources)-1].Version
+	return provider, sources[len(sources)-1].Version, nil
+}
+
+// newer is the error of a schema that this program does not know.
+func (s *Store) newer(version, newest int64) error {
+	return fmt.Errorf("database %s: schema %d, this program knows %d: %w (start that version again, or restore a backup made before it ran)",
+		s.path, version, newest, storage.ErrNewerSchema)
+}
+
+// prepare checks the file and migrates it.
+func (s *Store) prepare(ctx context.Context) error {
+	provider, newest, err := s.migrator()
+	if err != nil {
+		return err
+	}
 	waiting, cancel := context.WithTimeout(ctx, busyTimeout)
 	defer cancel()
 	for {
@@ -156,8 +179,7 @@ func (s *Store) prepare(ctx context.Context) error {
 			return err
 		}
 		if version > newest {
-			return fmt.Errorf("database %s: schema %d, this program knows %d: %w (start that version again, or restore a backup made before it ran)",
-				s.path, version, newest, storage.ErrNewerSchema)
+			return s.newer(version, newest)
 		}
 		if version == newest {
 			return s.writable(ctx)
