@@ -66,18 +66,12 @@ func (s *server) explore(ctx context.Context, e exploration) (series, error) {
 	} else if out.total, err = ask(report.StepTotal, e.By, e.window); err != nil {
 		return out, err
 	}
-	if e.Compare {
-		known := e.window
-		if known.End.After(e.now) {
-			known.End = e.now // the time before is as long as what is known of this one
+	if w := e.before(); e.Compare && !w.Empty() {
+		before, err := ask(report.StepTotal, e.By, w)
+		if err != nil {
+			return out, err
 		}
-		if !known.Empty() {
-			before, err := ask(report.StepTotal, e.By, report.Previous(known))
-			if err != nil {
-				return out, err
-			}
-			out.before = &before
-		}
+		out.before = &before
 	}
 	out.groups = e.group(out.total, out.before)
 	if !several || len(out.total.Rows) == 0 {
@@ -95,6 +89,18 @@ func (s *server) explore(ctx context.Context, e exploration) (series, error) {
 	}
 	out.shown, out.bars = e.draw(out.groups, parts, whole)
 	return out, nil
+}
+
+// before is the time to compare with: as much of it as is over of the time asked for, so that a day that
+// has not ended is compared with the same hours. Months are compared with months.
+func (e exploration) before() spend.Window {
+	known := e.window
+	known.End = earliest(known.End, e.now)
+	if months := e.Range == "month" || e.Range == "last-month" || e.Range == customRange; months && spend.MonthStart(known.Start).Equal(known.Start) {
+		return report.Previous(known)
+	}
+	length := e.window.Duration()
+	return spend.Window{Start: known.Start.Add(-length), End: known.End.Add(-length)}
 }
 
 // together sums an answer by time up to one of totals.
@@ -156,13 +162,14 @@ const fewGroups = 60
 // that are drawn for themselves, whole has all that is to be drawn.
 func (e exploration) draw(groups []exploreGroup, parts, whole report.Answer) ([]string, []plotBar) {
 	place, shown := map[groupKey]int{}, []string{}
+	several := severalOrganizations(groups)
 	for i, g := range groups {
 		if i == maxSeries {
 			shown = append(shown, fmt.Sprintf("other (%d)", len(groups)-maxSeries))
 			break
 		}
 		place[keyOf(g.Row)] = len(shown)
-		shown = append(shown, e.groupName(g.Row))
+		shown = append(shown, e.groupName(g.Row, several))
 	}
 	buckets := e.Step.Buckets(whole.Window)
 	bs, rest := make([]plotBar, len(buckets)), make([]int64, len(buckets))
@@ -230,16 +237,25 @@ func exactly(r report.Row, d spend.Dimension) string {
 	}
 }
 
-// groupName is what a group is called in the drawing.
-func (e exploration) groupName(r report.Row) string {
-	if len(e.By) == 0 {
-		return strings.ToLower(e.Measure.Title)
-	}
+// groupName is what a group is called in the drawing. Where there are several organizations their names
+// tell apart what is called alike.
+func (e exploration) groupName(r report.Row, several bool) string {
 	var parts []string
 	for _, d := range e.By {
 		parts = append(parts, seriesName(r.Name(d), d))
 	}
+	if several && !slices.Contains(e.By, spend.ByOrganization) {
+		parts = append(parts, r.Organization)
+	}
+	if len(parts) == 0 {
+		return strings.ToLower(e.Measure.Title)
+	}
 	return strings.Join(parts, " · ")
+}
+
+// severalOrganizations reports whether the groups are of more than one organization.
+func severalOrganizations(groups []exploreGroup) bool {
+	return slices.ContainsFunc(groups, func(g exploreGroup) bool { return g.OrganizationID != groups[0].OrganizationID })
 }
 
 func (e exploration) bucketName(w spend.Window) string {
@@ -277,11 +293,11 @@ func (e exploration) into(w spend.Window) string {
 
 // about is the question about one group alone, by the next dimension that tells more; empty where
 // there is none.
-func (e exploration) about(g exploreGroup, ambiguous func(spend.Dimension, string) bool) string {
+func (e exploration) about(g exploreGroup, several bool, ambiguous func(spend.Dimension, string) bool) string {
 	e.Filters = slices.Clone(e.Filters)
 	e.Rows = exploreRows
 	for i, f := range e.Filters {
-		if !slices.Contains(e.By, f.Dimension) {
+		if !slices.Contains(e.By, f.Dimension) && (!several || f.Dimension != spend.ByOrganization) {
 			continue
 		}
 		v := seriesName(g.Name(f.Dimension), f.Dimension)

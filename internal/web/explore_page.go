@@ -107,8 +107,7 @@ func (p explorePage) Without() string {
 
 // Several reports whether rows of several organizations are shown and do not say so by a dimension.
 func (p explorePage) Several() bool {
-	return len(p.By) > 0 && !slices.Contains(p.By, spend.ByOrganization) &&
-		slices.ContainsFunc(p.Rows, func(g exploreGroup) bool { return g.OrganizationID != p.Rows[0].OrganizationID })
+	return len(p.By) > 0 && !slices.Contains(p.By, spend.ByOrganization) && severalOrganizations(p.Rows)
 }
 
 // NameColumns is how many columns say what a row is.
@@ -238,6 +237,7 @@ func (p *explorePage) fill(x series) {
 		}
 	}
 	// A filter takes names, and two things may have one: the label of the second has its id's end behind it.
+	several := severalOrganizations(x.groups)
 	ambiguous := func(d spend.Dimension, name string) bool { return len(labels[string(d)+"="+name]) > 1 }
 	p.Total = exploreGroup{Row: report.Row{Figures: x.total.Total}, value: e.Measure.of(x.total.Total)}
 	if x.before != nil {
@@ -255,7 +255,7 @@ func (p *explorePage) fill(x series) {
 			g.Names = append(g.Names, seriesName(g.Name(d), d))
 		}
 		if len(e.By) > 0 {
-			g.Href = e.about(g, ambiguous)
+			g.Href = e.about(g, several, ambiguous)
 		}
 		p.finish(&g, p.Total.value, most, x.before != nil)
 		p.Rows = append(p.Rows, g)
@@ -272,9 +272,9 @@ func (p *explorePage) fill(x series) {
 		return
 	}
 	format, ticks := e.Measure.format()
-	of := ""
-	if len(e.By) > 0 {
-		of = names(e.By, asText)
+	of := names(e.By, asText)
+	if of == "" && len(x.shown) > 1 {
+		of = string(spend.ByOrganization)
 	}
 	c := plot{
 		Label: fmt.Sprintf("%s by %s, from %s to %s", p.Heading, e.Step, day(x.total.Window.Start), lastDay(x.total.Window.End)),

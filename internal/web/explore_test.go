@@ -84,6 +84,7 @@ func TestExploreURL(t *testing.T) {
 
 var (
 	figure  = regexp.MustCompile(`<p class="figure">([^<]*)</p>`)
+	before  = regexp.MustCompile(`Before, [^$]*:`)
 	apiLink = regexp.MustCompile(`<a href="([^"]*)">JSON</a>`)
 )
 
@@ -123,6 +124,17 @@ func TestExploreAgrees(t *testing.T) {
 			continue
 		}
 		require.Equal(t, "$"+report.USD(want), html.UnescapeString(m[1]), query)
+	}
+	for query, want := range map[string]string{
+		"range=today":                   "Before, 21 November 2026:",
+		"range=yesterday":               "Before, 20 November 2026:",
+		"range=7d":                      "Before, 9 November to 15 November 2026:",
+		"range=month":                   "Before, 1 October to 22 October 2026:", // known by the day
+		"from=2026-11-19&to=2026-11-21": "Before, 17 November to 18 November 2026:",
+		"from=2026-11-01&to=2026-11-20": "Before, 1 October to 19 October 2026:",
+	} {
+		_, body, _ := ask(t, h, http.MethodGet, "/explore?compare=before&"+query)
+		require.Equal(t, want, before.FindString(body), query)
 	}
 	_, body, _ := ask(t, web.New(options(reporttest.Open(t))), http.MethodGet, "/explore")
 	require.Contains(t, body, "No report has been read yet")
