@@ -16,7 +16,7 @@ type reportCmd struct {
 	By     []string `placeholder:"DIMENSION,…" help:"Group by: organization, workspace, model, api_key, service_tier, cost_type, token_type, team, …"`
 	From   string   `placeholder:"TIME" help:"First day (2026-01-31, UTC) or instant (RFC 3339); default: the first of the month."`
 	To     string   `placeholder:"TIME" help:"End, not included; default: now."`
-	Step   string   `enum:"hour,day,total" default:"total" help:"A row for each ${enum}."`
+	Step   string   `enum:"hour,day,week,month,total" default:"total" help:"A row for each ${enum}."`
 	Where  []string `placeholder:"DIMENSION=VALUE" sep:"none" help:"Only this name or id, which may end in *; repeatable."`
 	Format string   `enum:"table,json,csv,markdown" default:"table" help:"Output as ${enum}."`
 

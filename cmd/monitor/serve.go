@@ -258,7 +258,7 @@ func (g *generation) build(a *app) error {
 	g.handler = web.New(web.Options{
 		Store: g.store, Gatherer: registry, Log: a.log, Version: release, Now: time.Now,
 		Backfill: g.config.Backfill.Duration(), Reload: g.reload, Authenticated: g.authenticated,
-		Teams: g.config.Teams, Prices: prices,
+		Teams: g.config.Teams, Prices: prices, Budgets: budgetRules(g.config.Rules),
 	})
 	return nil
 }

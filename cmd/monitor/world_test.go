@@ -37,6 +37,8 @@ type world struct {
 	listen  string
 	sqlite  string // the database's path, or
 	dbURL   string // its URL
+	web     string // more of the section web, with a comma in front
+	login   string // user:password@ as a URL has it; empty: none is asked for
 	environ environment
 }
 
@@ -70,8 +72,8 @@ func (w *world) configure(more string) {
 		store = "{postgres: {url: ${DATABASE_URL}}}"
 	}
 	w.config = filepath.Join(w.dir, "monitor.yaml")
-	text := fmt.Sprintf("organizations: [{admin_key: ${ADMIN_KEY}, base_url: %q}]\nstorage: %s\nweb: {listen: %q}\n%s",
-		w.apiURL, store, w.listen, more)
+	text := fmt.Sprintf("organizations: [{admin_key: ${ADMIN_KEY}, base_url: %q}]\nstorage: %s\nweb: {listen: %q%s}\n%s",
+		w.apiURL, store, w.listen, w.web, more)
 	require.NoError(w.t, os.WriteFile(w.config, []byte(text), 0o600))
 }
 
@@ -178,7 +180,7 @@ func (p printed) String() string { return p.text() }
 
 // get asks the daemon; status 0 is no answer, or not all of it.
 func (w *world) get(path string) (status int, body []byte) {
-	r, err := http.Get("http://" + w.listen + path) //nolint:noctx // bounded by the test
+	r, err := http.Get("http://" + w.login + w.listen + path) //nolint:noctx // bounded by the test
 	if err != nil {
 		return 0, nil
 	}

@@ -217,8 +217,8 @@ func (c Comparison) table() table {
 
 // notes are those of both times.
 func (c Comparison) notes() []string {
-	ns := c.Now.notes()
-	for _, n := range c.Before.notes() {
+	ns := c.Now.Notes()
+	for _, n := range c.Before.Notes() {
 		if !slices.Contains(ns, n) {
 			ns = append(ns, "Before: "+n)
 		}

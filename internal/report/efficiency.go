@@ -145,6 +145,7 @@ func RunEfficiency(ctx context.Context, store storage.Store, prices *pricing.Tab
 		if p.Step == StepTotal {
 			r.Start, r.End = e.Window.Start, e.Window.End
 		}
+		p.Step.fold(&r, e.Window)
 		names.label(&r, p.By)
 		s := savings(prices, spend.Usage{Bucket: u.Start, Dims: u.Dims, Counts: u.Counts}, whatIf)
 		row(r).add(s)

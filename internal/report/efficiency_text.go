@@ -154,7 +154,7 @@ func (e Efficiency) table() table {
 func (e Efficiency) notes() []string {
 	a := Answer{Params: e.Params, Total: e.Total.Used, MissingHours: e.MissingHours, Nothing: e.Nothing}
 	a.Kind, a.Total.Uncertain = Costs, e.Total.Uncertain
-	ns := append(a.notes(), "Saved: an estimate at list prices ("+e.Prices+"), against the same tokens without the cache, or not in a batch.")
+	ns := append(a.Notes(), "Saved: an estimate at list prices ("+e.Prices+"), against the same tokens without the cache, or not in a batch.")
 	if e.WhatIf != "" {
 		ns = append(ns, "What if: an estimate at list prices of the same tokens on "+e.WhatIf+", to compare with list $, not with the bill.")
 	}

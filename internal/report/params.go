@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
@@ -20,16 +21,6 @@ const (
 	Usage Kind = "usage"
 )
 
-// Step is the width of the buckets of an answer.
-type Step string
-
-// The steps.
-const (
-	StepHour  Step = "hour"
-	StepDay   Step = "day"
-	StepTotal Step = "total" // one sum over the whole window
-)
-
 // Params is a question. The window is [From, To), UTC.
 type Params struct {
 	Kind     Kind
@@ -37,7 +28,8 @@ type Params struct {
 	Step     Step
 	By       []spend.Dimension
 	Where    []Filter
-	Teams    team.Teams // what the dimension team means; see [Params.WithTeams]
+	Only     []storage.Match // further filters, by id, of which it is known what they mean
+	Teams    team.Teams      // what the dimension team means; see [Params.WithTeams]
 }
 
 // Filter keeps what is called, or has the id, of one of the values. A value that ends in * keeps
@@ -63,8 +55,8 @@ func Dimensions(kind Kind) []spend.Dimension {
 }
 
 // Parse reads a question from query parameters: from and to (RFC 3339, or a date, which is its
-// first instant UTC), step (hour, day or total), by (dimensions, comma separated or repeated), and a filter
-// for each dimension by its name, repeatable. Without from it is the month to date, without to it
+// first instant UTC), step (hour, day, week, month or total), by (dimensions, comma separated or repeated), and
+// a filter for each dimension by its name, repeatable. Without from it is the month to date, without to it
 // ends now, without step it is one total. Errors name the parameter and what is allowed.
 func Parse(kind Kind, values url.Values, now time.Time) (Params, error) {
 	p := Params{Kind: kind, Step: StepTotal, To: now.UTC()}
@@ -104,8 +96,8 @@ func Parse(kind Kind, values url.Values, now time.Time) (Params, error) {
 	if v := values.Get("step"); v != "" {
 		p.Step = Step(v)
 	}
-	if p.Step != StepHour && p.Step != StepDay && p.Step != StepTotal {
-		return p, fmt.Errorf("unknown step %q (hour, day or total)", string(p.Step))
+	if !slices.Contains(Steps, p.Step) {
+		return p, fmt.Errorf("unknown step %q (hour, day, week, month or total)", string(p.Step))
 	}
 	return p.parseWindow(values.Get("from"), values.Get("to"))
 }
@@ -154,10 +146,10 @@ func (p Params) window() spend.Window { return spend.Window{Start: p.From, End: 
 
 // grain is what the window is widened to.
 func (p Params) grain() spend.Grain {
-	if p.Step == StepDay {
-		return spend.Day
+	if p.Step == StepHour || p.Step == StepTotal {
+		return spend.Hour
 	}
-	return spend.Hour
+	return spend.Day
 }
 
 func list(ds []spend.Dimension) string {

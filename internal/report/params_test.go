@@ -62,7 +62,7 @@ func TestParseRefuses(t *testing.T) {
 		{"by=model,teams", report.Costs, `unknown dimension "teams" in by for costs (organization, workspace,`},
 		{"by=token_type", report.Usage, `unknown dimension "token_type" in by for usage (organization, workspace,`},
 		{"cost_type=tokens", report.Usage, `unknown parameter "cost_type" for usage`},
-		{"step=week", report.Costs, `unknown step "week" (hour, day or total)`},
+		{"step=year", report.Costs, `unknown step "year" (hour, day, week, month or total)`},
 		{"from=yesterday", report.Costs, `from: "yesterday" is neither a date (2026-01-31) nor a time (2026-01-31T15:00:00Z)`},
 		{"to=2026-13-01", report.Costs, `to: "2026-13-01" is neither a date`},
 		{"from=2026-11-02&to=2026-11-01", report.Costs, "from (2026-11-02T00:00:00Z) must be before to (2026-11-01T00:00:00Z)"},

@@ -109,6 +109,7 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 			return a, err
 		}
 	}
+	q.Where = append(q.Where, p.Only...)
 	if matched {
 		if a.Rows, a.Window, err = rows(ctx, store, p.Kind, q, maps); err != nil {
 			return a, err
@@ -117,6 +118,7 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 	a.Rows = p.ofTeams(a.Rows)
 	sources := sourcesOf(a.Rows)
 	for i := range a.Rows {
+		p.Step.fold(&a.Rows[i], a.Window)
 		names.label(&a.Rows[i], p.By)
 	}
 	slices.SortFunc(a.Rows, func(x, y Row) int { return x.compare(y, p.By) })

@@ -35,6 +35,8 @@ func TestRun(t *testing.T) {
 	}{
 		{"run_total.json", "", report.Costs},
 		{"run_days.json", "step=day&organization=acme", report.Costs},
+		{"run_weeks.json", "step=week&organization=acme&by=model&from=2026-11-03", report.Costs},
+		{"run_months.json", "step=month&from=2026-10-20", report.Costs},
 		{"run_keys.json", "by=workspace,api_key", report.Costs},
 		{"run_types.json", "by=cost_type,token_type&organization=acme&from=2026-11-19&to=2026-11-20", report.Costs},
 		{"run_hours.json", "step=hour&by=model&from=2026-11-22T08:00:00Z", report.Usage},
@@ -60,7 +62,7 @@ func TestSumsAgree(t *testing.T) {
 		want := run(t, store, kind, "from=2026-10-01").Total
 		require.NotEmpty(t, want)
 		for _, d := range report.Dimensions(kind) {
-			for _, step := range []string{"hour", "day", "total"} {
+			for _, step := range []string{"hour", "day", "week", "month", "total"} {
 				got := run(t, store, kind, "from=2026-10-01&step="+step+"&by="+string(d)).Total
 				require.Equal(t, want.Cost, got.Cost, "%s by %s", step, d)
 				require.Equal(t, want.Counts, got.Counts, "%s by %s", step, d)
@@ -156,4 +158,20 @@ func TestMissingHours(t *testing.T) {
 			require.Equal(t, tt.want, run(t, store, report.Usage, tt.query).MissingHours)
 		})
 	}
+}
+
+// Filters by id keep what filters by the same ids as names do.
+func TestOnly(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Filled(t)
+	values := url.Values{"by": {"model"}, "step": {"day"}, "from": {"2026-11-01"}}
+	p, err := report.Parse(report.Costs, values, reporttest.Now)
+	require.NoError(t, err)
+	p.Only = []storage.Match{{Dimension: spend.ByWorkspace, Values: []string{reporttest.Staging}}}
+	got, err := report.Run(t.Context(), store, p)
+	require.NoError(t, err)
+	want := run(t, store, report.Costs, values.Encode()+"&workspace="+reporttest.Staging)
+	require.NotEmpty(t, want.Rows)
+	require.Equal(t, want.Rows, got.Rows)
+	require.Equal(t, want.Total, got.Total)
 }

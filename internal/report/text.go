@@ -23,7 +23,7 @@ func (a Answer) table() table {
 	if len(rows) == 1 && len(a.By) == 0 && a.Step == StepTotal {
 		rows = nil // the total says it
 	}
-	t := table{heading: a.heading(), rows: len(rows), notes: a.notes()}
+	t := table{heading: a.heading(), rows: len(rows), notes: a.Notes()}
 	t.columns = a.names(rows)
 	number := func(title, narrow string, drop int, show, compact func(Figures) string) {
 		c := column{
@@ -107,10 +107,10 @@ func percent(n, whole int64) string {
 // names are the columns that say what a row is.
 func (p Params) names(rows []Row) []column {
 	var cs []column
-	if p.Step == StepDay || p.Step == StepHour {
-		c := column{title: string(p.Step), whole: true, cell: func(n int) string { return bucketName(rows[n]) }}
+	if p.Step != StepTotal {
+		c := column{title: string(p.Step), whole: true, cell: func(n int) string { return p.Step.name(rows[n]) }}
 		if p.Step == StepHour {
-			c.short = func(n int) string { return bucketName(rows[n])[len("2026-"):] } // the heading has the year
+			c.short = func(n int) string { return p.Step.name(rows[n])[len("2026-"):] } // the heading has the year
 		}
 		cs = append(cs, c)
 	}
@@ -134,8 +134,12 @@ func (p Params) names(rows []Row) []column {
 	return cs
 }
 
-// bucketName is the row's time. Where only the day is known a row by the hour is a whole day.
-func bucketName(r Row) string {
+// name is the row's time: a week's is its first day. Where only the day is known a row by the hour is a
+// whole day.
+func (s Step) name(r Row) string {
+	if s == StepMonth {
+		return r.Start.UTC().Format("2006-01")
+	}
 	if r.End.Sub(r.Start) >= spend.Day.Duration() {
 		return r.Start.UTC().Format(time.DateOnly)
 	}
@@ -167,8 +171,8 @@ func (a Answer) heading() string {
 	return map[Kind]string{Costs: "Cost", Usage: "Tokens"}[a.Kind] + " " + span(a.Window, a.AsOf)
 }
 
-// notes say what a reader must know about the figures.
-func (a Answer) notes() []string {
+// Notes say what a reader must know about the figures, a sentence or two each.
+func (a Answer) Notes() []string {
 	var ns []string
 	if a.MissingHours > 0 {
 		ns = append(ns, "Incomplete: "+Count(a.MissingHours)+" hours of this time have not been read yet.")

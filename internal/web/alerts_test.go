@@ -2,17 +2,20 @@ package web_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/anthropic-monitor/monitor/internal/golden"
 	"github.com/anthropic-monitor/monitor/internal/report/reporttest"
+	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 	"github.com/anthropic-monitor/monitor/internal/web"
 )
@@ -39,10 +42,59 @@ func TestAlertsPage(t *testing.T) {
 	status, body, header := ask(t, h, http.MethodGet, "/alerts")
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, "text/html; charset=utf-8", header.Get("Content-Type"))
-	golden.Check(t, "alerts.html", []byte(body))
-	status, body, _ = ask(t, h, http.MethodGet, "/alerts?rule=monthly+budget")
-	require.Equal(t, http.StatusOK, status)
-	require.NotContains(t, body, "New admin of acme")
+	require.Contains(t, body, "New admin of acme")
+	for target, shown := range map[string]bool{
+		"/alerts?rule=monthly+budget": false, "/alerts?severity=warning": true, "/alerts?state=stale": true, "/alerts?state=pending&severity=": false,
+	} {
+		status, body, _ = ask(t, h, http.MethodGet, target)
+		require.Equal(t, http.StatusOK, status, target)
+		require.Equal(t, shown, strings.Contains(body, "New admin of acme"), target)
+	}
+	for target, want := range map[string]string{
+		"/alerts?state=burning": "is not one of pending, firing", "/alerts?severity=bad": "is not one of info, warning, critical",
+		"/alerts?page=0": "is not a number from 1", "/alerts?who=me": "There is no parameter",
+	} {
+		status, body, _ = ask(t, h, http.MethodGet, target)
+		require.Equal(t, http.StatusBadRequest, status, target)
+		require.Contains(t, body, want, target)
+	}
+	_, body, _ = ask(t, web.New(options(reporttest.Open(t))), http.MethodGet, "/alerts")
+	require.Contains(t, body, "No rule is set")
+}
+
+// The history is shown in pages, and each page leads to the next.
+func TestAlertHistoryPages(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Open(t)
+	ctx := t.Context()
+	require.NoError(t, store.SaveOrganization(ctx, spend.Organization{ID: reporttest.Acme, Name: "acme"}, reporttest.At(1, 0)))
+	owner, err := store.Own(ctx, reporttest.Acme)
+	require.NoError(t, err)
+	e := storage.Evaluation{Now: reporttest.Now}
+	for i := range 120 {
+		e.History = append(e.History, storage.AlertChange{
+			At: reporttest.At(1, 0).Add(time.Duration(i) * time.Minute), From: spend.Inactive, To: spend.Firing,
+			Alert: spend.Alert{Organization: reporttest.Acme, Rule: "r", State: spend.Firing, Severity: spend.Info, Summary: fmt.Sprintf("change %d.", i)},
+		})
+	}
+	require.NoError(t, owner.SaveEvaluation(ctx, e))
+	require.NoError(t, owner.Release())
+	h := web.New(options(store))
+	seen := map[string]bool{}
+	target := "/alerts?rule=r"
+	for page := 1; target != ""; page++ {
+		require.LessOrEqual(t, page, 3)
+		_, body, _ := ask(t, h, http.MethodGet, target)
+		for _, m := range regexp.MustCompile(`change \d+\.`).FindAllString(body, -1) {
+			require.False(t, seen[m], m)
+			seen[m] = true
+		}
+		target = ""
+		if m := regexp.MustCompile(`href="([^"#]*)#history">older`).FindStringSubmatch(body); m != nil {
+			target = html.UnescapeString(m[1])
+		}
+	}
+	require.Len(t, seen, 120)
 }
 
 func TestAlertHistoryParameters(t *testing.T) {
@@ -107,20 +159,25 @@ func TestSilenceForm(t *testing.T) {
 	store := reporttest.Open(t)
 	h := web.New(options(store))
 	const form = "application/x-www-form-urlencoded"
-	values := url.Values{"matchers": {"rule=spike, workspace=se*"}, "for": {"2h"}, "created_by": {"ada"}, "comment": {"known"}}
+	values := url.Values{"matcher": {"rule=spike", "workspace=se*", ""}, "for": {"2h"}, "created_by": {"ada"}, "comment": {"known"}}
 	status, _, header := local(t, h, http.MethodPost, "/alerts", form, values.Encode(), "Sec-Fetch-Site", "same-origin", "Origin", "null")
 	require.Equal(t, http.StatusSeeOther, status)
-	require.Equal(t, "/alerts", header.Get("Location"))
+	require.Equal(t, "/alerts#silences", header.Get("Location"))
 	all, err := store.Silences(t.Context(), reporttest.Now)
 	require.NoError(t, err)
 	require.Len(t, all, 1)
 	require.Equal(t, []storage.Matcher{{Label: "rule", Value: "spike"}, {Label: "workspace", Value: "se*"}}, all[0].Matchers)
 	require.Equal(t, reporttest.Now.Add(2*time.Hour), all[0].EndsAt)
 
-	bad := url.Values{"matchers": {"spike"}, "for": {"2h"}, "created_by": {"ada"}, "comment": {"<b>"}}
+	bad := url.Values{"matcher": {"spike"}, "for": {"2h"}, "created_by": {"ada"}, "comment": {"<b>"}}
 	status, body, _ := local(t, h, http.MethodPost, "/alerts", form, bad.Encode())
 	require.Equal(t, http.StatusBadRequest, status)
 	require.Contains(t, body, "is not a matcher")
+	require.Contains(t, body, `value="spike"`, "the form stays filled in")
+	require.Contains(t, body, `value="&lt;b&gt;"`)
+	_, body, _ = local(t, h, http.MethodGet, "/alerts?silence=rule%3Dspike&silence=workspace%3D%22%3Ex", "", "")
+	require.Contains(t, body, `<input name="matcher" value="rule=spike"`)
+	require.Contains(t, body, `<input name="matcher" value="workspace=&#34;&gt;x"`)
 	status, _, _ = local(t, h, http.MethodPost, "/alerts", form, url.Values{"end": {all[0].ID}}.Encode())
 	require.Equal(t, http.StatusSeeOther, status)
 	all, err = store.Silences(t.Context(), reporttest.Now)

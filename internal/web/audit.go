@@ -3,8 +3,9 @@ package web
 import (
 	"cmp"
 	"context"
+	"encoding/csv"
 	"fmt"
-	"maps"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -70,8 +71,9 @@ func evaluationOf(o storage.OrganizationState, a storage.Audit) evaluation {
 
 // auditFilter is which findings are asked for; empty lists let all pass.
 type auditFilter struct {
-	organizations, checks, workspaces []string
-	severity                          string // at least so bad
+	organizations, checks, workspaces, owners []string
+	severity                                  string // at least so bad
+	text                                      string // somewhere in what it is about, whatever the case
 }
 
 // parseAuditFilter reads the parameters that the API and the page have in common.
@@ -85,6 +87,10 @@ func parseAuditFilter(values url.Values) (f auditFilter, err error) {
 			f.checks = vs
 		case "workspace":
 			f.workspaces = vs
+		case "owner":
+			f.owners = vs
+		case "text":
+			f.text = strings.ToLower(strings.TrimSpace(strings.Join(vs, " ")))
 		case "severity":
 			if len(vs) == 0 {
 				continue
@@ -93,30 +99,64 @@ func parseAuditFilter(values url.Values) (f auditFilter, err error) {
 				return f, problem{http.StatusBadRequest, fmt.Sprintf("severity must be one of %s: what is at least so bad", strings.Join(severities, ", "))}
 			}
 		default:
-			return f, problem{http.StatusBadRequest, fmt.Sprintf("unknown parameter %q (organization, workspace, check and severity are known)", name)}
+			return f, problem{http.StatusBadRequest, fmt.Sprintf("unknown parameter %q (organization, workspace, owner, check, severity and text are known)", name)}
 		}
 	}
 	return f, nil
 }
 
-// narrow reports whether only some findings are asked for.
-func (f auditFilter) narrow() bool {
-	return len(f.checks) > 0 || len(f.workspaces) > 0 || f.severity != ""
-}
+// narrow reports whether only some findings are asked for, whatever they are about.
+func (f auditFilter) narrow() bool { return len(f.checks) > 0 || f.severity != "" }
 
 func among(list []string, values ...string) bool {
 	return len(list) == 0 || slices.ContainsFunc(values, func(v string) bool { return slices.Contains(list, v) })
 }
 
 func (f auditFilter) lets(x storage.AuditFinding, workspace string) bool {
-	return among(f.checks, x.Check) && among(f.workspaces, x.WorkspaceID, workspace) &&
-		slices.Index(severities, x.Severity) >= slices.Index(severities, f.severity)
+	return f.finds(x) && f.about(workspace, x.WorkspaceID, x.Owner, x.Name, x.ID, x.What)
+}
+
+// finds reports whether the finding is one of those asked for, whatever it is about.
+func (f auditFilter) finds(x storage.AuditFinding) bool {
+	return among(f.checks, x.Check) && slices.Index(severities, x.Severity) >= slices.Index(severities, f.severity)
+}
+
+// about reports whether it is about something that is asked for.
+func (f auditFilter) about(workspace, workspaceID, owner string, texts ...string) bool {
+	return among(f.workspaces, workspaceID, workspace) && among(f.owners, owner) && (f.text == "" ||
+		slices.ContainsFunc(append(texts, workspace, owner), func(s string) bool { return strings.Contains(strings.ToLower(s), f.text) }))
 }
 
 // worstFirst orders findings for people.
 func worstFirst(a, b storage.AuditFinding) int {
 	return cmp.Or(cmp.Compare(slices.Index(severities, b.Severity), slices.Index(severities, a.Severity)),
 		strings.Compare(a.Check, b.Check), strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
+}
+
+// auditAnswer is the answer of GET /api/v1/audit.
+type auditAnswer struct {
+	AsOf          *time.Time     `json:"as_of"`
+	Organizations []evaluation   `json:"organizations"`
+	Data          []finding      `json:"data"`
+	Total         map[string]int `json:"total"`
+}
+
+// WriteCSV writes the findings with the columns that `monitor audit --format csv` has.
+func (a auditAnswer) WriteCSV(w io.Writer) error {
+	lines := [][]string{{
+		"organization", "severity", "check", "about", "name", "id", "workspace", "owner", "since", "cost_usd_30d", "basis", "what", "evidence", "advice", "command",
+	}}
+	for _, f := range a.Data {
+		since := ""
+		if f.Since != nil {
+			since = f.Since.Format(time.RFC3339)
+		}
+		lines = append(lines, []string{
+			f.Organization, f.Severity, f.Check, f.About, f.Name, f.ID, f.Workspace, f.Owner, since, f.Cost30Days.String(), string(f.Basis),
+			f.What, f.Evidence, f.Advice, f.Command,
+		})
+	}
+	return csv.NewWriter(w).WriteAll(lines)
 }
 
 // auditAPI is GET /api/v1/audit: what was found when it was last evaluated, about keys, people and the
@@ -130,12 +170,7 @@ func (s *server) auditAPI(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := struct {
-		AsOf          *time.Time     `json:"as_of"`
-		Organizations []evaluation   `json:"organizations"`
-		Data          []finding      `json:"data"`
-		Total         map[string]int `json:"total"`
-	}{Organizations: []evaluation{}, Data: []finding{}, Total: map[string]int{"findings": 0, "info": 0, "warning": 0, "critical": 0}}
+	out := auditAnswer{Organizations: []evaluation{}, Data: []finding{}, Total: map[string]int{"findings": 0, "info": 0, "warning": 0, "critical": 0}}
 	var oldest time.Time
 	for _, o := range orgs {
 		if !among(filter.organizations, o.Name, o.ID) {
@@ -191,151 +226,4 @@ func (s *server) findingsByKey(ctx context.Context, organization string) (map[st
 		}
 	}
 	return by, err
-}
-
-// keysData is what the page at /keys shows.
-type keysData struct {
-	frame
-	Filtered      bool
-	Filter        struct{ Check, Severity, Workspace string }
-	Checks        []string
-	Severities    []string
-	Workspaces    []string
-	Organizations []keysOfOrganization
-}
-
-type keysOfOrganization struct {
-	Organization string
-	storage.AuditAbout
-	Counts []count                // of findings, by severity, the worst first
-	Others []storage.AuditFinding // about people and the organization
-	Keys   []keyOnPage
-	Hidden int // keys that are not shown, because nothing asked for was found about them
-}
-
-type count struct {
-	Name string
-	N    int
-}
-
-// keyOnPage is a key and what was found about it.
-type keyOnPage struct {
-	spend.APIKey
-	Workspace, Owner string
-	NoUseSince       time.Time // where no use was seen: since when; zero if nothing is known
-	Cost             storage.KeyCost
-	Findings         []storage.AuditFinding
-}
-
-func (s *server) keysPage(r *http.Request) (any, error) {
-	filter, err := parseAuditFilter(r.URL.Query())
-	if err != nil {
-		return nil, err
-	}
-	orgs, err := s.Store.Organizations(r.Context())
-	if err != nil {
-		return nil, err
-	}
-	data := keysData{
-		frame:    s.frame(r, "Keys and access", link{"/api/v1/audit", "audit"}, link{"/api/v1/keys", "keys"}),
-		Filtered: filter.narrow() || len(filter.organizations) > 0, Severities: severities,
-	}
-	data.Filter.Severity, data.Filter.Check, data.Filter.Workspace = filter.severity, first(filter.checks), first(filter.workspaces)
-	checks, workspaces := map[string]bool{}, map[string]bool{}
-	for _, o := range orgs {
-		if !among(filter.organizations, o.Name, o.ID) {
-			continue
-		}
-		page, err := s.keysOf(r.Context(), o, filter, checks, workspaces)
-		if err != nil {
-			return nil, fmt.Errorf("keys of %s: %w", o.Name, err)
-		}
-		data.Organizations = append(data.Organizations, page)
-	}
-	data.Checks, data.Workspaces = slices.Sorted(maps.Keys(checks)), slices.Sorted(maps.Keys(workspaces))
-	return data, nil
-}
-
-func first(list []string) string {
-	if len(list) == 0 {
-		return ""
-	}
-	return list[0]
-}
-
-// keysOf collects an organization's part of the page, and what can be filtered by.
-func (s *server) keysOf(ctx context.Context, o storage.OrganizationState, filter auditFilter, checks, workspaces map[string]bool) (keysOfOrganization, error) {
-	page := keysOfOrganization{Organization: o.Name}
-	a, err := s.Store.Audit(ctx, o.ID)
-	if err != nil {
-		return page, err
-	}
-	page.AuditAbout = a.AuditAbout
-	names, err := s.workspaceNames(ctx, o.ID)
-	if err != nil {
-		return page, err
-	}
-	members, err := s.Store.Members(ctx, o.ID)
-	if err != nil {
-		return page, err
-	}
-	emails := map[string]string{}
-	for _, m := range members {
-		emails[m.ID] = m.Email
-	}
-	keys, err := s.Store.APIKeys(ctx, o.ID)
-	if err != nil {
-		return page, err
-	}
-	for _, c := range a.Checks {
-		checks[c.Name] = true
-	}
-	slices.SortStableFunc(a.Findings, worstFirst)
-	counts, by := map[string]int{}, map[string][]storage.AuditFinding{}
-	for _, f := range a.Findings {
-		if !filter.lets(f, cmp.Or(names[f.WorkspaceID], f.WorkspaceID)) {
-			continue
-		}
-		counts[f.Severity]++
-		if f.About == storage.AboutKey {
-			by[f.ID] = append(by[f.ID], f)
-		} else {
-			page.Others = append(page.Others, f)
-		}
-	}
-	for _, severity := range slices.Backward(severities) {
-		page.Counts = append(page.Counts, count{severity, counts[severity]})
-	}
-	for _, k := range keys {
-		if !k.GoneAt.IsZero() {
-			continue
-		}
-		row := keyOnPage{APIKey: k, Workspace: cmp.Or(names[k.WorkspaceID], k.WorkspaceID), Cost: a.Costs[k.ID], Findings: by[k.ID]}
-		if row.Workspace != "" {
-			workspaces[row.Workspace] = true
-		}
-		id := cmp.Or(k.PrincipalID, k.CreatedByID)
-		row.Owner = cmp.Or(emails[id], id)
-		if k.LastUsed.Empty() && !a.HistorySince.IsZero() {
-			row.NoUseSince = a.HistorySince
-			if k.CreatedAt.After(row.NoUseSince) {
-				row.NoUseSince = k.CreatedAt
-			}
-		}
-		if len(row.Findings) == 0 && filter.narrow() {
-			page.Hidden++
-			continue
-		}
-		page.Keys = append(page.Keys, row)
-	}
-	slices.SortStableFunc(page.Keys, func(x, y keyOnPage) int {
-		worst := func(k keyOnPage) int {
-			if len(k.Findings) == 0 {
-				return -1
-			}
-			return slices.Index(severities, k.Findings[0].Severity)
-		}
-		return cmp.Or(cmp.Compare(worst(y), worst(x)), cmp.Compare(y.Cost.Cost, x.Cost.Cost), strings.Compare(x.Label, y.Label))
-	})
-	return page, nil
 }

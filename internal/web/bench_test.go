@@ -21,6 +21,11 @@ var benchPages = []string{
 	"/",
 	"/?by=model",
 	"/?by=team",
+	"/explore",
+	"/explore?by=api_key&range=90d&compare=before",
+	"/explore?by=workspace,model&range=month&model=claude-*",
+	"/explore?by=model&range=7d&measure=tokens&step=hour",
+	"/budgets",
 	"/alerts",
 	"/keys",
 	"/jobs",
@@ -44,6 +49,7 @@ func BenchmarkPages(b *testing.B) {
 			o.Now = func() time.Time { return now }
 			o.Backfill = benchDays * 24 * time.Hour
 			o.Teams = team.Teams{{Name: "search", Workspaces: []string{"workspace 1*"}}, {Name: "ops", APIKeys: []string{"key 2*"}}}
+			o.Budgets = []web.BudgetRule{{Name: "budget", By: []spend.Dimension{spend.ByAPIKey}, Actual: []float64{50, 80, 100}}}
 			h := web.New(o)
 			start := time.Now()
 			const sums = 3

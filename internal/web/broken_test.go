@@ -27,7 +27,7 @@ func TestBrokenDatabase(t *testing.T) {
 	h := web.New(o)
 	for _, target := range []string{
 		"/", "/jobs", "/api/v1/costs", "/api/v1/usage?workspace=a", "/api/v1/keys", "/api/v1/audit", "/keys", "/api/v1/jobs", "/api/v1/status", "/-/ready",
-		"/api/v1/alerts", "/api/v1/alerts/history", "/api/v1/budgets", "/api/v1/silences", "/alerts",
+		"/api/v1/alerts", "/api/v1/alerts/history", "/api/v1/budgets", "/api/v1/silences", "/alerts", "/explore", "/budgets",
 	} {
 		log.Reset()
 		status, body, header := ask(t, h, http.MethodGet, target)
@@ -40,7 +40,7 @@ func TestBrokenDatabase(t *testing.T) {
 		case strings.HasPrefix(target, "/api/"):
 			require.Equal(t, "application/json", header.Get("Content-Type"))
 			require.JSONEq(t, `{"error": {"message": "The database cannot be read at the moment. The log says why."}}`, body)
-		case target == "/" || target == "/alerts" || target == "/keys" || target == "/jobs":
+		case !strings.HasPrefix(target, "/-/"):
 			require.Contains(t, body, "The database cannot be read at the moment.")
 		default:
 			require.Contains(t, body, "not ready: the database cannot be reached")

@@ -55,13 +55,17 @@ func (s *server) api(f func(*http.Request) (any, error)) http.Handler {
 	})
 }
 
-// page serves the template, filled with what the function returns.
+// page serves the template, filled with what the function returns. Data that has a Status says what
+// status the page has; else it is 200.
 func (s *server) page(name string, f func(*http.Request) (any, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var b bytes.Buffer
 		status := http.StatusOK
 		data, err := f(r)
 		if err == nil {
+			if x, ok := data.(interface{ Status() int }); ok {
+				status = x.Status()
+			}
 			err = s.pages.render(&b, name, data)
 		}
 		if err != nil {

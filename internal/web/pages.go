@@ -20,10 +20,12 @@ func parsePages() pages {
 	funcs := template.FuncMap{
 		"usd": usd, "count": report.Count, "share": share, "what": report.What, "subject": report.Subject, "figure": report.Figure,
 		"time": clock, "moment": moment, "seconds": seconds, "day": day, "lastDay": lastDay, "ago": ago, "took": took,
-		"wholeDays": func(w spend.Window) bool { return w.Aligned(spend.Day) },
+		"wholeDays": func(w spend.Window) bool { return w.Aligned(spend.Day) }, "dimension": dimensionTitle,
 	}
 	ps := pages{}
-	for _, name := range []string{"overview.html", "jobs.html", "alerts.html", "keys.html", "error.html"} {
+	for _, name := range []string{
+		"overview.html", "explore.html", "budgets.html", "alerts.html", "keys.html", "jobs.html", "error.html",
+	} {
 		ps[name] = template.Must(template.New("layout.html").Funcs(funcs).
 			ParseFS(templates, "templates/layout.html", "templates/parts.html", "templates/"+name))
 	}

@@ -49,6 +49,8 @@ type Options struct {
 	Prices *pricing.Table
 	// Teams are what the dimension team means.
 	Teams team.Teams
+	// Budgets are the rules with a budget, by the configuration.
+	Budgets []BudgetRule
 	// Authenticated says that the web configuration file asks for authentication, so that other
 	// than local requests may change something.
 	Authenticated bool
@@ -75,30 +77,33 @@ func New(o Options) http.Handler {
 	mux.Handle("/-/ready", get(http.HandlerFunc(s.ready)))
 	mux.Handle("/-/reload", methods(http.HandlerFunc(s.reload), http.MethodPost))
 
-	mux.Handle("/api/v1/costs", get(s.api(s.costs)))
-	mux.Handle("/api/v1/usage", get(s.api(s.usage)))
-	mux.Handle("/api/v1/forecast", get(s.api(s.forecast)))
-	mux.Handle("/api/v1/headroom", get(s.api(s.headroom)))
-	mux.Handle("/api/v1/claude-code", get(s.api(s.claudeCode)))
-	mux.Handle("/api/v1/efficiency", get(s.api(s.efficiency)))
+	mux.Handle("/api/v1/costs", get(s.table(s.costs)))
+	mux.Handle("/api/v1/usage", get(s.table(s.usage)))
+	mux.Handle("/api/v1/forecast", get(s.table(s.forecast)))
+	mux.Handle("/api/v1/headroom", get(s.table(s.headroom)))
+	mux.Handle("/api/v1/claude-code", get(s.table(s.claudeCode)))
+	mux.Handle("/api/v1/efficiency", get(s.table(s.efficiency)))
 	mux.Handle("/api/v1/jobs", get(s.api(s.jobs)))
 	mux.Handle("/api/v1/status", get(s.api(s.status)))
 	mux.Handle("/api/v1/keys", get(s.api(s.keys)))
-	mux.Handle("/api/v1/reconciliation", get(s.api(s.reconciliation)))
+	mux.Handle("/api/v1/reconciliation", get(s.table(s.reconciliation)))
 	mux.Handle("/api/v1/alerts", get(s.api(s.alerts)))
 	mux.Handle("/api/v1/alerts/history", get(s.api(s.alertHistory)))
 	mux.Handle("/api/v1/budgets", get(s.api(s.budgets)))
 	mux.Handle("/api/v1/silences", methods(s.api(s.silences), http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete))
-	mux.Handle("/api/v1/audit", get(s.api(s.auditAPI)))
+	mux.Handle("/api/v1/audit", get(s.table(s.auditAPI)))
 	mux.Handle("/api/", s.api(nothingHere))
 
 	mux.Handle("/{$}", get(s.page("overview.html", s.overviewPage)))
+	mux.Handle("/explore", get(s.exploreHandler()))
+	mux.Handle("/budgets", get(s.page("budgets.html", s.budgetsPage)))
 	mux.Handle("/alerts", get(s.page("alerts.html", s.alertsPage)))
-	mux.Handle("POST /alerts", http.HandlerFunc(s.silenceForm))
+	mux.Handle("POST /alerts", http.HandlerFunc(s.silencePost))
 	mux.Handle("/keys", get(s.page("keys.html", s.keysPage)))
 	mux.Handle("/jobs", get(s.page("jobs.html", s.jobsPage)))
 	mux.Handle("/static/style.css", get(http.FileServerFS(static)))
 	mux.Handle("/static/page.js", get(http.FileServerFS(static)))
+	mux.Handle("/static/icon.svg", get(http.FileServerFS(static)))
 	mux.Handle("/", s.page("", func(*http.Request) (any, error) { return nil, errNoPage }))
 
 	return secure(limit(mux))

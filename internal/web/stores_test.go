@@ -50,7 +50,11 @@ func TestPagesOnBothDatabases(t *testing.T) {
 			store := open(t, backend)
 			reporttest.Fill(t, store)
 			h := web.New(options(store))
-			for target, file := range map[string]string{"/": "overview.html", "/?by=model": "overview_model.html", "/jobs": "jobs.html"} {
+			for target, file := range map[string]string{
+				"/": "overview.html", "/?by=model": "overview_model.html", "/jobs": "jobs.html", "/budgets": "budgets.html", "/alerts": "alerts.html",
+				"/keys?organization=acme": "keys.html", "/explore": "explore.html",
+				"/explore?by=api_key,model&compare=before&measure=tokens&range=month&rows=3&step=week": "explore_tokens.html",
+			} {
 				status, body, header := ask(t, h, http.MethodGet, target)
 				require.Equal(t, http.StatusOK, status, target)
 				require.Equal(t, "text/html; charset=utf-8", header.Get("Content-Type"))

@@ -31,6 +31,10 @@ func options(store storage.Store) web.Options {
 	return web.Options{
 		Store: store, Gatherer: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Version: "1.2.3",
 		Now: func() time.Time { return reporttest.Now }, Backfill: 7 * 24 * time.Hour, Prices: prices(),
+		Budgets: []web.BudgetRule{
+			{Name: "monthly budget", By: []spend.Dimension{spend.ByWorkspace}, Actual: []float64{50, 80, 100}, Forecast: []float64{100, 120}},
+			{Name: "quarter", Actual: []float64{100}},
+		},
 	}
 }
 
@@ -112,7 +116,7 @@ func TestErrors(t *testing.T) {
 		status         int
 		message        string
 	}{
-		{"GET", "/api/v1/costs?step=week", 400, `unknown step "week" (hour, day or total)`},
+		{"GET", "/api/v1/costs?step=year", 400, `unknown step "year" (hour, day, week, month or total)`},
 		{"GET", "/api/v1/costs?from=2026-12-01&to=2026-11-01", 400, "must be before to"},
 		{"GET", "/api/v1/usage?by=teams", 400, `unknown dimension "teams"`},
 		{"GET", "/api/v1/usage?by=team", 400, `no teams are configured`},
