@@ -70,12 +70,17 @@ rules:
 
 	w.sameAnswers(&x)
 	before := w.counters()
-	x.wantExit(1, "is not empty (there are rows in ", append([]string{"--config", x.config}, to...)...)
+	x.wantExit(1, "is not empty (there are rows in ", "--config", x.config, "copy", "--from", w.sqlite) // to the one configured
 
 	seen := x.watchCounters()
 	stop := x.serve()
-	seen.check(x.scrape())
 	x.monitor("once")
+	x.eventually(func() bool {
+		seen.check(x.scrape())
+		seen.mu.Lock()
+		defer seen.mu.Unlock()
+		return seen.scrapes > 0
+	}, &lockedBuffer{}, "the daemon on the copy shows no counters")
 	after := x.counters()
 	require.NotEmpty(t, before)
 	for key, n := range before {

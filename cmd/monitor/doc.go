@@ -42,7 +42,8 @@
 //  7. Until the next tick the collector reads history that is missing, in small windows. Where nothing
 //     is, it compares settled days with the reports' totals, with the other generation's reports and
 //     the estimates with the bill (collector/reconcile.go), and scales the estimates of what is not
-//     billed yet to what the last settled days were billed at (collector/calibrate.go).
+//     billed yet to what the last settled days were billed at (collector/calibrate.go). Days that are
+//     over are summed up, so that questions about days need not add hours up (storage/sumdays.go).
 //
 // No decision in this asks the clock: `now` is a parameter. No state is kept in the process that
 // the store does not have; what is kept are caches.

@@ -394,6 +394,7 @@ func (r *rendered) checkConfig(t *testing.T) {
 				mounted[m.MountPath+"/"+name] = true
 			}
 		case v.Projected != nil:
+			require.EqualValues(t, 0o440, *v.Projected.DefaultMode, "read by the pod's group alone")
 			for _, source := range v.Projected.Sources {
 				if source.Secret.Name == r.secret.Name {
 					require.Contains(t, r.secret.StringData, source.Secret.Items[0].Key)

@@ -138,7 +138,7 @@ func (r *round) enrichRule(ctx context.Context, rule *rule, is []int, series map
 	parts := map[string]map[string]figures{}
 	scratch := &grouper{index: map[string]int32{}}
 	names := map[string]string{}
-	err := r.v.ask(ctx, what.metric.costs(), q, func(_, _ time.Time, d spend.Dims, f figures) error {
+	_, err := r.v.ask(ctx, what.metric.costs(), q, func(_, _ time.Time, d spend.Dims, f figures) error {
 		i := r.v.groupOf(rule, scratch, &d)
 		if i < 0 {
 			return nil

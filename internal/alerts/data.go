@@ -56,7 +56,15 @@ type shape struct {
 	ids    map[spend.Dims]int32
 	dims   []spend.Dims
 	days   map[int64]*dayCells
+	cuts   map[spend.Window]*cutCells
 	wanted int64 // oldest day that was asked for in this evaluation
+}
+
+// cutCells is a part of a UTC day.
+type cutCells struct {
+	total  []cell
+	window spend.Window // what was summed: more than the part where only the day is known
+	wanted bool         // in this evaluation
 }
 
 // dayCells is a UTC day.
@@ -97,6 +105,11 @@ func (c *cache) refresh(ctx context.Context) error {
 		for _, d := range changed {
 			delete(s.days, d.Unix())
 		}
+		maps.DeleteFunc(s.cuts, func(w spend.Window, x *cutCells) bool {
+			stale := !x.wanted || slices.ContainsFunc(changed, spend.Day.Bucket(w.Start).Contains)
+			x.wanted = false
+			return stale
+		})
 		for d := range s.days { // what no rule looks at any more
 			if d < s.wanted {
 				delete(s.days, d)
@@ -213,7 +226,7 @@ func (v *view) shapeOf(costs bool, by []spend.Dimension) *shape {
 	key := shapeKey{costs, join(dims)}
 	s := v.shapes[key]
 	if s == nil {
-		s = &shape{by: dims, costs: costs, ids: map[spend.Dims]int32{}, days: map[int64]*dayCells{}}
+		s = &shape{by: dims, costs: costs, ids: map[spend.Dims]int32{}, days: map[int64]*dayCells{}, cuts: map[spend.Window]*cutCells{}}
 		v.shapes[key] = s
 	}
 	return s
@@ -235,12 +248,22 @@ func (v *view) need(ctx context.Context, s *shape, w spend.Window, hours bool) e
 		}
 	}
 	for _, stretch := range spend.Join(missing) {
-		if err := v.read(ctx, s, stretch, hours); err != nil {
-			return err
+		length := atOnce
+		if hours {
+			length = spend.Day.Duration()
+		}
+		for at := stretch.Start; at.Before(stretch.End); at = at.Add(length) {
+			piece := spend.Window{Start: at, End: at.Add(length)}.Intersect(stretch)
+			if err := v.read(ctx, s, piece, hours); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
+
+// atOnce is how much is read in one question: an answer by key is large while it is put together.
+const atOnce = 15 * 24 * time.Hour
 
 // read reads whole days into the shape.
 func (v *view) read(ctx context.Context, s *shape, w spend.Window, hours bool) error {
@@ -255,7 +278,7 @@ func (v *view) read(ctx context.Context, s *shape, w spend.Window, hours bool) e
 			days[d.Start.Unix()].hours = &[24][]cell{}
 		}
 	}
-	err := v.ask(ctx, s.costs, storage.Query{Window: w, Step: step, By: s.by}, func(start, end time.Time, dims spend.Dims, f figures) error {
+	_, err := v.ask(ctx, s.costs, storage.Query{Window: w, Step: step, By: s.by}, func(start, end time.Time, dims spend.Dims, f figures) error {
 		day := days[spend.Day.Floor(start).Unix()]
 		if day == nil {
 			return fmt.Errorf("a row begins at %s, outside of %s", start, w)
@@ -295,26 +318,56 @@ func (v *view) read(ctx context.Context, s *shape, w spend.Window, hours bool) e
 	return nil
 }
 
-// ask asks the store about the organization, row by row.
+// byHourFor is how long days are cut by the hour, as windows of all lengths end in them. Of older ones
+// only the part is read that a window has: by the hour a day is 24 times what it is as a sum.
+const byHourFor = 48 * time.Hour
+
+// part is a part of a UTC day that ended long ago; false where the day's hours are to be used.
+func (v *view) part(ctx context.Context, s *shape, w spend.Window) (*cutCells, bool, error) {
+	day := spend.Day.Bucket(w.Start)
+	if known := s.days[day.Start.Unix()]; v.replay || known != nil && known.hours != nil || day.End.After(v.dataAt.Add(-byHourFor)) {
+		return nil, false, nil
+	}
+	if at := day.Start.Unix(); s.wanted == 0 || at < s.wanted {
+		s.wanted = at
+	}
+	x := s.cuts[w]
+	if x == nil {
+		x = &cutCells{}
+		var err error
+		x.window, err = v.ask(ctx, s.costs, storage.Query{Window: w, By: s.by}, func(_, _ time.Time, d spend.Dims, f figures) error {
+			x.total = append(x.total, cell{s.id(d), f})
+			return nil
+		})
+		if err != nil {
+			return nil, false, err
+		}
+		s.cuts[w] = x
+	}
+	x.wanted = true
+	return x, true, nil
+}
+
+// ask asks the store about the organization, row by row, and returns the window that was summed.
 func (v *view) ask(
 	ctx context.Context, costs bool, q storage.Query, row func(start, end time.Time, d spend.Dims, f figures) error,
-) error {
+) (spend.Window, error) {
 	q.Where = append([]storage.Match{{Dimension: spend.ByOrganization, Values: []string{v.organization}}}, q.Where...)
 	if costs {
 		r, err := v.store.Costs(ctx, q)
 		if err != nil {
-			return fmt.Errorf("costs %s: %w", q.Window, err)
+			return r.Window, fmt.Errorf("costs %s: %w", q.Window, err)
 		}
 		for _, x := range r.Rows {
 			if err := row(x.Start, x.End, x.Dims, figures{cost: x.Cost, basis: x.Basis, unpriced: x.Unpriced}); err != nil {
-				return fmt.Errorf("costs %s: %w", q.Window, err)
+				return r.Window, fmt.Errorf("costs %s: %w", q.Window, err)
 			}
 		}
-		return nil
+		return r.Window, nil
 	}
 	r, err := v.store.Usage(ctx, q)
 	if err != nil {
-		return fmt.Errorf("usage %s: %w", q.Window, err)
+		return r.Window, fmt.Errorf("usage %s: %w", q.Window, err)
 	}
 	for _, x := range r.Rows {
 		f := figures{
@@ -322,10 +375,10 @@ func (v *view) ask(
 			input: x.Counts.Tokens() - x.Counts[spend.Output],
 		}
 		if err := row(x.Start, x.End, x.Dims, f); err != nil {
-			return fmt.Errorf("usage %s: %w", q.Window, err)
+			return r.Window, fmt.Errorf("usage %s: %w", q.Window, err)
 		}
 	}
-	return nil
+	return r.Window, nil
 }
 
 // sum sums a shape over a window: whole days and hours from the cache, and where the window cuts
@@ -348,7 +401,7 @@ func (v *view) sum(ctx context.Context, s *shape, w spend.Window, minutes bool) 
 		return t, err
 	}
 	for _, m := range cuts {
-		err := v.ask(ctx, s.costs, storage.Query{Window: m, Step: spend.Minute, By: s.by}, func(_, _ time.Time, d spend.Dims, f figures) error {
+		_, err := v.ask(ctx, s.costs, storage.Query{Window: m, Step: spend.Minute, By: s.by}, func(_, _ time.Time, d spend.Dims, f figures) error {
 			put(cell{s.id(d), f})
 			return nil
 		})
@@ -375,11 +428,23 @@ func (v *view) sum(ctx context.Context, s *shape, w spend.Window, minutes bool) 
 			}
 		}
 		for _, e := range edges {
-			if err := v.need(ctx, s, e, true); err != nil {
-				return t, err
-			}
 			for _, d := range e.Buckets(spend.Day) {
-				day, part := s.days[d.Start.Unix()], d.Intersect(e)
+				part := d.Intersect(e)
+				sums, ok, err := v.part(ctx, s, part)
+				if err != nil {
+					return t, err
+				}
+				if ok {
+					for _, c := range sums.total {
+						put(c)
+					}
+					t.window = spend.Window{Start: earliest(t.window.Start, sums.window.Start), End: latest(t.window.End, sums.window.End)}
+					continue
+				}
+				if err := v.need(ctx, s, part, true); err != nil {
+					return t, err
+				}
+				day := s.days[d.Start.Unix()]
 				for _, h := range part.Buckets(spend.Hour) {
 					for _, c := range day.hours[h.Start.Hour()] {
 						put(c)
@@ -453,7 +518,7 @@ func (v *view) minutesKnown(ctx context.Context, hour time.Time) (bool, error) {
 	if !known && len(slots) == 1 && slots[0].Grain == spend.Hour {
 		var fine, all int64
 		for step, n := range map[spend.Grain]*int64{spend.Minute: &fine, spend.Hour: &all} {
-			err := v.ask(ctx, false, storage.Query{Window: w, Step: step}, func(_, _ time.Time, _ spend.Dims, f figures) error {
+			_, err := v.ask(ctx, false, storage.Query{Window: w, Step: step}, func(_, _ time.Time, _ spend.Dims, f figures) error {
 				*n += f.tokens
 				return nil
 			})

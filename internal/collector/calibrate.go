@@ -174,7 +174,7 @@ func (w *worker) effectivePrices(ctx context.Context, cs []storage.Check, factor
 		days := slices.SortedFunc(maps.Keys(m.days), time.Time.Compare)
 		window := spend.Window{Start: days[0], End: days[len(days)-1].Add(day)}
 		usage, err := w.Store.Usage(ctx, storage.Query{
-			Window: window, Step: spend.Day,
+			Window: window, Step: spend.Day, Facts: true,
 			By: []spend.Dimension{spend.ByModel, spend.ByServiceTier, spend.ByContextWindow, spend.ByInferenceGeo, spend.BySpeed},
 			Where: []storage.Match{
 				{Dimension: spend.ByOrganization, Values: []string{w.org.ID}}, {Dimension: spend.ByModel, Values: []string{model}},

@@ -180,6 +180,10 @@ func (c *Collector) Once(ctx context.Context, now time.Time) ([]storage.Run, err
 	if err == nil {
 		err = w.repairAll(ctx, now)
 	}
+	w.unsummed = true
+	for err == nil && w.unsummed {
+		err = w.sumDay(ctx)
+	}
 	if err == nil {
 		err = w.after(ctx, now)
 	}

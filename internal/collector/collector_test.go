@@ -31,6 +31,7 @@ func TestFirstStart(t *testing.T) {
 			w.requireUsage(sweep, spend.Day, olderDims)
 			found := w.logs.count(`level=WARN msg="found in the figures"`) // what the organization uses has no price
 			require.Equal(w.t, found, w.logs.count("level=WARN"), w.logs.String())
+			w.requireSummed()
 		})
 	})
 	t.Run("analytics refused", func(t *testing.T) {

@@ -117,7 +117,7 @@ func (w *worker) totals(ctx context.Context, f spend.Fact, x want) (t map[time.T
 func (w *worker) storedTotals(ctx context.Context, f spend.Fact, window spend.Window) (map[time.Time]sums, error) {
 	t := map[time.Time]sums{}
 	q := storage.Query{
-		Window: window, Step: spend.Day,
+		Window: window, Step: spend.Day, Facts: true,
 		Where: []storage.Match{{Dimension: spend.ByOrganization, Values: []string{w.org.ID}}},
 	}
 	if f == spend.FactCost {

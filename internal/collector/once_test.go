@@ -35,6 +35,7 @@ func TestOnce(t *testing.T) {
 		stored, err := w.store.Runs(w.t.Context(), w.id, 100)
 		require.NoError(w.t, err)
 		require.Len(w.t, stored, len(runs))
+		w.requireSummed()
 
 		registry := prometheus.NewPedanticRegistry()
 		registry.MustRegister(c.Metrics()...)

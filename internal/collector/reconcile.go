@@ -412,7 +412,7 @@ func (r *reconciliation) priority(ctx context.Context, f spend.Fact, window spen
 		return nil, nil
 	}
 	costs, err := r.Store.Costs(ctx, storage.Query{
-		Window: window, Step: spend.Day,
+		Window: window, Step: spend.Day, Facts: true,
 		Where: []storage.Match{
 			{Dimension: spend.ByOrganization, Values: []string{r.org.ID}},
 			{Dimension: spend.ByServiceTier, Values: []string{"priority", "priority_on_demand"}},
@@ -463,10 +463,10 @@ func (r *reconciliation) estimates(ctx context.Context) error {
 	return r.loadChecks(ctx)
 }
 
-// query asks about the organization by the day.
+// query asks about the organization by the day: the facts alone, as it is they that are compared.
 func (r *reconciliation) query(window spend.Window, by ...spend.Dimension) storage.Query {
 	return storage.Query{
-		Window: window, Step: spend.Day, By: by,
+		Window: window, Step: spend.Day, By: by, Facts: true,
 		Where: []storage.Match{{Dimension: spend.ByOrganization, Values: []string{r.org.ID}}},
 	}
 }

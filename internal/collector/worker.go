@@ -11,6 +11,9 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
+// sumAtLeast is how long days are summed up between two ticks even where a backfill leaves no time.
+const sumAtLeast = 2 * time.Second
+
 // worker works one organization that it owns.
 type worker struct {
 	*Collector
@@ -30,6 +33,7 @@ type worker struct {
 	workspace    string                 // id of the default workspace
 	estimated    bool                   // stored estimates are of the current price table
 	changed      bool                   // something was stored since the totals were brought up to date
+	unsummed     bool                   // days may be left to sum up
 	said         map[string]string      // last error of each job that was logged
 	notBefore    time.Time              // the API asked to be left alone, or refuses the key
 	trouble      bool                   // the last tick failed in a way that will pass
@@ -149,6 +153,10 @@ func (w *worker) loop(ctx context.Context) error {
 				return err
 			}
 		}
+		w.unsummed = true
+		if err := w.sumFor(ctx, sumAtLeast); err != nil {
+			return err
+		}
 		if err := w.wait(ctx, wake); err != nil {
 			return err
 		}
@@ -217,6 +225,26 @@ func (w *worker) after(ctx context.Context, now time.Time) error {
 	return ctx.Err()
 }
 
+// sumFor sums up days that are over and whose sums do not hold, one after another, for so long.
+func (w *worker) sumFor(ctx context.Context, most time.Duration) error {
+	for until := time.Now().Add(most); w.unsummed && time.Now().Before(until); {
+		if err := w.sumDay(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sumDay sums up the next day, if there is one.
+func (w *worker) sumDay(ctx context.Context) error {
+	some, err := w.owner.SumDay(ctx, time.Now().UTC())
+	w.unsummed = some && err == nil
+	if err != nil {
+		return w.essential(ctx, "summing up a day", err)
+	}
+	return nil
+}
+
 // essential logs an error of the store and returns it if it ends the work.
 func (w *worker) essential(ctx context.Context, doing string, err error) error {
 	if errors.Is(err, storage.ErrLost) || ctx.Err() != nil {
@@ -254,14 +282,18 @@ func (w *worker) newRequests(ctx context.Context) (all []storage.Request, fresh 
 	return all, fresh
 }
 
-// wait sleeps until the time, or until somebody asks for something.
+// wait sleeps until the time, or until somebody asks for something. Before that it sums up days.
 func (w *worker) wait(ctx context.Context, until time.Time) error {
 	for {
 		left := time.Until(until)
 		if left <= 0 {
 			return nil
 		}
-		if !sleep(ctx, min(left, requestPoll)) {
+		if w.unsummed {
+			if err := w.sumDay(ctx); err != nil {
+				return err
+			}
+		} else if !sleep(ctx, min(left, requestPoll)) {
 			return ctx.Err()
 		}
 		// What asks for every job may have been seen by the repair before, which does not do it.

@@ -16,6 +16,7 @@ func sharedOut(s Slot) bool {
 
 // Bill is [Owner.Bill] on a backend's transaction.
 func Bill(ctx context.Context, tx Tx, day, now time.Time) error {
+	tx = stalingOf(tx)
 	w := spend.Day.Bucket(day)
 	name := w.Start.Format(time.DateOnly)
 	switch {

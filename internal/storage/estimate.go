@@ -24,6 +24,7 @@ func Confirm(ctx context.Context, tx Tx, f spend.Fact, w spend.Window, now time.
 
 // Reestimate is the part of [Owner.Reestimate] that is about facts, on a backend's transaction.
 func Reestimate(ctx context.Context, tx Tx, from time.Time, estimate func(*spend.Usage)) error {
+	tx = stalingOf(tx)
 	w := spend.Window{Start: maxTime(from.UTC(), allTime.Start), End: allTime.End}
 	slots, err := tx.Slots(ctx, spend.FactUsage, w)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 // Prune is the part of [Owner.Prune] that is about facts, on a backend's transaction.
 func Prune(ctx context.Context, tx Tx, k Keep) (int64, error) {
+	tx = stalingOf(tx)
 	minutes := spend.Window{Start: allTime.Start, End: spend.Hour.Floor(k.Minute)}
 	days := spend.Window{Start: allTime.Start, End: spend.Day.Floor(k.Hour)}
 	stuck, err := foldMinutes(ctx, tx, maxTime(minutes.End, days.End))

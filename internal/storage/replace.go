@@ -62,6 +62,7 @@ func ReplaceCosts(ctx context.Context, tx Tx, r Reading, costs []spend.Cost) (Ch
 
 // replace makes the rows the only ones of the reading's grain in its window.
 func replace(ctx context.Context, tx Tx, f spend.Fact, r Reading, rows []Row, dims func(int) *spend.Dims) (Change, error) {
+	tx = stalingOf(tx)
 	r.Window = spend.Window{Start: r.Window.Start.UTC(), End: r.Window.End.UTC()}
 	r.At, r.DataAt = r.At.UTC().Truncate(time.Second), r.DataAt.UTC()
 	if err := checkReading(f, r); err != nil {

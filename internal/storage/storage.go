@@ -11,6 +11,11 @@
 //  2. Rows at minute grain may stand beside, but count only in hours whose slot has minute grain.
 //  3. All slots of one UTC day and fact are of one report.
 //
+// Beside the hours stand their sums by the UTC day, which are derived: a write to an hour says in the
+// same transaction that the sums of its day do not hold, [Owner.SumDay] makes them anew, and a question
+// uses them for the days of which they hold in the state of the database that it sees. No answer
+// depends on whether they are there.
+//
 // Guarantees of every backend:
 //
 //   - A method is one transaction: all of it happens or nothing. What it wrote is durable on return.
@@ -175,6 +180,10 @@ type Owner interface {
 	SetWatermark(ctx context.Context, w Watermark) error
 	// SetLive records when live collection began, once; later calls change nothing.
 	SetLive(ctx context.Context, now time.Time) error
+	// SumDay sums up the hours of the newest UTC day that ended by the time and whose sums do not hold,
+	// so that questions about whole days are answered from them. It changes no answer. It reports
+	// false if there is no such day.
+	SumDay(ctx context.Context, before time.Time) (bool, error)
 	// UpdateCounters brings the running totals up to date with all changes so far. At most maxSeries
 	// series are kept per counter name; what comes later counts in the series labelled "other" (0: no limit).
 	UpdateCounters(ctx context.Context, maxSeries int) error
@@ -349,6 +358,7 @@ type Query struct {
 	Step   spend.Grain  // Minute, Hour or Day; 0 is one sum over the whole window
 	By     []spend.Dimension
 	Where  []Match
+	Facts  bool // from the facts alone, not from their sums by the day: to compare facts with something else
 }
 
 // Match keeps the rows whose dimension is one of the values. Values are ids.

@@ -91,6 +91,10 @@ func open(ctx context.Context, organizations []OrganizationTx, q Query, needed .
 				return w, nil, err
 			}
 		}
+		var err error
+		if f.Tx, err = summedOf(ctx, o.Tx, w, q); err != nil {
+			return w, nil, err
+		}
 		x := widen(w, f.usage, f.requests, f.cost)
 		out = spend.Window{Start: minTime(out.Start, x.Start), End: maxTime(out.End, x.End)}
 		fs = append(fs, f)
@@ -191,6 +195,9 @@ func (m *merger) add(ctx context.Context, o OrganizationTx, parts []Part) error 
 			if sums, err = asBilled(ctx, o.Tx, p, g, sums); err != nil {
 				return err
 			}
+		}
+		if len(m.rows) == 0 {
+			m.rows = make(map[rowKey]*total, len(sums))
 		}
 		for i := range sums {
 			s := &sums[i]

@@ -92,6 +92,15 @@ type Tx interface {
 	// PruneMinutes removes the rows of usage_minute in the window, which may begin at the beginning of
 	// time, and returns how many.
 	PruneMinutes(ctx context.Context, w spend.Window) (int64, error)
+
+	// PutStale notes that the sums of the days do not hold; StaleDay is the newest such day before the
+	// time, false if there is none. SummedDays lists the days in the window whose sums hold.
+	PutStale(ctx context.Context, days []time.Time) error
+	StaleDay(ctx context.Context, before time.Time) (day time.Time, ok bool, err error)
+	SummedDays(ctx context.Context, w spend.Window) ([]time.Time, error)
+	// SumDay writes the sums of a UTC day anew from its hours and notes that they hold. Bills are null
+	// where all are. A day without hours has no sums and is not noted.
+	SumDay(ctx context.Context, day spend.Window) error
 }
 
 // Table is a table of facts.
@@ -108,6 +117,13 @@ const (
 	CostDay     Table = "cost_day"
 )
 
+// The tables of their sums by the UTC day; those of usage are kept by price, too.
+const (
+	UsageSum   Table = "usage_sum"
+	RequestSum Table = "request_sum"
+	CostSum    Table = "cost_sum"
+)
+
 // tables are the tables of facts by fact and grain.
 var tables = map[spend.Fact]map[spend.Grain]Table{
 	spend.FactUsage:    {spend.Minute: UsageMinute, spend.Hour: UsageHour, spend.Day: UsageDay},
@@ -120,7 +136,7 @@ func (t Table) Grain() spend.Grain {
 	switch t {
 	case UsageMinute:
 		return spend.Minute
-	case UsageDay, RequestDay, CostDay:
+	case UsageDay, RequestDay, CostDay, UsageSum, RequestSum, CostSum:
 		return spend.Day
 	default:
 		return spend.Hour

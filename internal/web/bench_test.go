@@ -1,7 +1,6 @@
 package web_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -103,14 +102,7 @@ func fillMany(t testing.TB, store storage.Store, w spend.Window) {
 	}
 	_, err = owner.ReplaceUsage(ctx, storage.Reading{Report: spend.ReportMessages, Grain: spend.Hour, Window: today, At: w.End, DataAt: w.End}, us)
 	require.NoError(t, err)
-	if sums, ok := owner.(interface {
-		SumDay(ctx context.Context, before time.Time) (bool, error)
-	}); ok { // the daemon does it when it has nothing else to do
-		for more := true; more; {
-			more, err = sums.SumDay(ctx, w.End)
-			require.NoError(t, err)
-		}
-	}
+	reporttest.SumDays(t, owner, w.End)
 	require.NoError(t, owner.SetWatermark(ctx, storage.Watermark{Report: spend.ReportMessages, DataAt: w.End, ReadAt: w.End}))
 	e := storage.Evaluation{Now: w.End, PutRules: []storage.RuleState{{Rule: "spike", Kind: "anomaly", Severity: spend.Warning}}}
 	for i := range 500 {

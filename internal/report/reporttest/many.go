@@ -43,3 +43,12 @@ func Many(t testing.TB, owner storage.Owner, w spend.Window, keys int) {
 		require.NoError(t, err)
 	}
 }
+
+// SumDays sums all days that end by then, as a daemon does while it waits.
+func SumDays(t testing.TB, owner storage.Owner, before time.Time) {
+	for more := true; more; {
+		var err error
+		more, err = owner.SumDay(t.Context(), before)
+		require.NoError(t, err)
+	}
+}

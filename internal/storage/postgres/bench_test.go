@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -12,6 +13,8 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/pgtest"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
+	"github.com/anthropic-monitor/monitor/internal/storage/postgres"
+	"github.com/anthropic-monitor/monitor/internal/storage/storagetest"
 )
 
 const (
@@ -114,4 +117,11 @@ func copyUsage(b *testing.B, conn *pgx.Conn, rows []spend.Usage) time.Duration {
 	}, pgx.CopyFromRows(values))
 	require.NoError(b, err)
 	return time.Since(start)
+}
+
+func BenchmarkSums(b *testing.B) {
+	s, err := postgres.Open(b.Context(), pgtest.URL(b), slog.New(slog.DiscardHandler))
+	require.NoError(b, err)
+	b.Cleanup(func() { require.NoError(b, s.Close()) })
+	storagetest.BenchmarkSums(b, s)
 }

@@ -92,7 +92,12 @@ func (s *Store) summing(ctx context.Context, doing string, f func([]storage.Orga
 	return s.reading(ctx, doing, func(ptx pgx.Tx) error {
 		// A dropped partition is gone for who began to read before, too: none may be dropped from here on.
 		// The state that is seen is the one at the first query, after this.
-		if _, err := ptx.Exec(ctx, "lock table usage_minute in access share mode"); err != nil {
+		begin := &pgx.Batch{}
+		begin.Queue("lock table usage_minute in access share mode")
+		// Of days that have just been written the database has no statistics: it would take them for empty
+		// and look the series up for each row.
+		begin.Queue("set local enable_nestloop = off")
+		if err := ptx.SendBatch(ctx, begin).Close(); err != nil {
 			return err
 		}
 		os, err := organizations(ctx, ptx)

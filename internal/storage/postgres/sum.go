@@ -19,7 +19,11 @@ func (t *tx) Sum(ctx context.Context, p storage.Part, g storage.Grouping) ([]sto
 	var start *time.Time // null, as all rows are in one group, if there is no step
 	fields := []any{&start}
 	bucket := "null::timestamptz"
-	if g.Step != 0 {
+	switch g.Step {
+	case 0:
+	case p.Table.Grain():
+		bucket = "bucket"
+	default:
 		bucket = fmt.Sprintf("date_bin('%d seconds', bucket, 'epoch')", int64(g.Step))
 	}
 	by := []string{"start"}
@@ -46,13 +50,20 @@ func (t *tx) Sum(ctx context.Context, p storage.Part, g storage.Grouping) ([]sto
 		inner[i] = fmt.Sprintf("sum(%s)::bigint n%d", x, i)
 		outer[i] = fmt.Sprintf("coalesce(sum(n%d)::bigint, 0)", i)
 	}
+	group := "group by 1, 2"
+	if g.Step == p.Table.Grain() { // there are no series to sum up first
+		inner, group = nil, ""
+		for i, x := range sums {
+			inner = append(inner, fmt.Sprintf("%s n%d", x, i))
+		}
+	}
 	rows, err := t.Query(ctx, `
 		select `+strings.Join(by, ", ")+`, `+strings.Join(outer, ", ")+`
 		from (
 			select `+bucket+` start, series, `+strings.Join(inner, ", ")+`
 			from `+string(p.Table)+`
 			where organization = $1 and bucket >= $2 and bucket < $3`+condition+where+`
-			group by 1, 2) f
+			`+group+`) f
 		join series s on s.id = f.series
 		group by `+strings.Join(by, ", "), args...)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 	"github.com/anthropic-monitor/monitor/internal/storage/sqlite"
+	"github.com/anthropic-monitor/monitor/internal/storage/storagetest"
 )
 
 const (
@@ -181,3 +182,5 @@ func (s benched) owner(b *testing.B) storage.Owner {
 	require.NoError(b, err)
 	return o
 }
+
+func BenchmarkSums(b *testing.B) { storagetest.BenchmarkSums(b, benchFile(b).Store) }

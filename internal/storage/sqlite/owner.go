@@ -152,6 +152,14 @@ func (o *owner) UpdateCounters(ctx context.Context, maxSeries int) error {
 	return o.writing(ctx, "updating counters", func(t *tx) error { return storage.UpdateCounters(ctx, t, maxSeries) })
 }
 
+func (o *owner) SumDay(ctx context.Context, before time.Time) (some bool, err error) {
+	err = o.writing(ctx, "summing a day", func(t *tx) error {
+		some, err = storage.SumDay(ctx, t, before)
+		return err
+	})
+	return some && err == nil, err
+}
+
 func (o *owner) SetLive(ctx context.Context, now time.Time) error {
 	return o.writing(ctx, "going live", func(t *tx) error {
 		_, err := t.ExecContext(ctx, `update organization set live_at = ? where id = ? and live_at is null`, now.Unix(), o.id)

@@ -91,9 +91,13 @@ func (q *sumQuery) run(ctx context.Context, t *tx, each func()) ([]storage.Sum, 
 	var start, count int64
 	var groups []string
 	var keys []any
-	if g.Step != 0 {
-		groups = append(groups, fmt.Sprintf(`u.bucket - u.bucket %% %d`, int64(g.Step)))
-		keys = append(keys, &start)
+	grain := int64(q.part.Table.Grain())
+	asStored := int64(g.Step) == grain // no group is in two pieces
+	switch {
+	case asStored:
+		groups, keys = append(groups, `u.bucket`), append(keys, &start)
+	case g.Step != 0:
+		groups, keys = append(groups, fmt.Sprintf(`u.bucket - u.bucket %% %d`, int64(g.Step))), append(keys, &start)
 	}
 	for _, d := range g.By {
 		groups = append(groups, `s.`+d.Column())
@@ -112,7 +116,7 @@ func (q *sumQuery) run(ctx context.Context, t *tx, each func()) ([]storage.Sum, 
 			args = append(args, v)
 		}
 	}
-	length := int64(q.part.Table.Grain())
+	length := grain
 	if len(groups) > 0 {
 		query += ` group by ` + strings.Join(groups, `, `)
 	} else {
@@ -143,6 +147,10 @@ func (q *sumQuery) run(ctx context.Context, t *tx, each func()) ([]storage.Sum, 
 				q.sum.Start = unix(start)
 			}
 			each()
+			if asStored {
+				all = append(all, *q.sum)
+				continue
+			}
 			place, known := places[group{start, q.sum.Dims}]
 			if !known {
 				places[group{start, q.sum.Dims}] = len(all)
@@ -160,7 +168,7 @@ func (q *sumQuery) run(ctx context.Context, t *tx, each func()) ([]storage.Sum, 
 			return nil, err
 		}
 		from += length
-		switch grain := int64(q.part.Table.Grain()); {
+		switch {
 		case rows < pieceRows/2:
 			length *= 2
 		case rows > pieceRows && length > grain:

@@ -344,6 +344,13 @@ func (o brokenOwner) UpdateCounters(ctx context.Context, maxSeries int) error {
 	return o.Owner.UpdateCounters(ctx, maxSeries)
 }
 
+func (o brokenOwner) SumDay(ctx context.Context, before time.Time) (bool, error) {
+	if err := o.b.fails("SumDay"); err != nil {
+		return false, err
+	}
+	return o.Owner.SumDay(ctx, before)
+}
+
 func (o brokenOwner) SaveWorkspaces(ctx context.Context, ws []spend.Workspace, now time.Time) error {
 	if err := o.b.fails("SaveWorkspaces"); err != nil {
 		return err

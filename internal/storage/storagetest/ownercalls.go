@@ -22,7 +22,9 @@ func ownerCalls(ctx context.Context, o storage.Owner) map[string]error {
 	_, costs := o.ReplaceCosts(ctx, billHours("10 00:00/10 01:00"), nil)
 	_, prune := o.Prune(ctx, storage.Keep{Minute: now})
 	_, claim := o.Claim(ctx, []int64{1}, now, now)
+	_, sum := o.SumDay(ctx, now)
 	return map[string]error{
+		"SumDay":               sum,
 		"SaveEvaluation":       o.SaveEvaluation(ctx, storage.Evaluation{Now: now}),
 		"Claim":                claim,
 		"FinishDelivery":       o.FinishDelivery(ctx, storage.Delivery{Outcome: storage.DeliverySent}),

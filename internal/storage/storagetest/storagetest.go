@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Store) {
 		{"bill", billTests},
 		{"estimates", estimateTests},
 		{"queries", queryTests},
+		{"sums", sumTests},
 		{"counters", counterTests},
 		{"prune", pruneTests},
 		{"keys", keyTests},
