@@ -181,7 +181,7 @@ func (e exploration) draw(groups []exploreGroup, parts, whole report.Answer) ([]
 			Part: w.Contains(e.now),
 		}
 		if every := (len(buckets) + 6) / 7; i%every == 0 {
-			bs[i].Tick = e.tick(w)
+			bs[i].Tick, bs[i].Minor = e.tick(w), i/every%2 == 1
 		}
 	}
 	for _, r := range whole.Rows {
