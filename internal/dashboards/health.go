@@ -24,7 +24,7 @@ func monitorHealth() *Dashboard {
 		}, []object{firing, {
 			"name": "Prometheus's alerts", "enable": true, "hide": false, "iconColor": "orange", "datasource": prometheus,
 			"titleFormat": "{{alertname}} ({{severity}})", "textFormat": "{{organization}} {{instance}}", "tagKeys": "severity",
-			"target": object{"refId": "Anno", "interval": "5m", "expr": `ALERTS{alertname=~"Anthropic.+", alertstate="firing"}`},
+			"target": object{"refId": "Anno", "interval": "5m", "expr": `max_over_time(ALERTS{alertname=~"Anthropic.+", alertstate="firing"}[$__interval])`},
 		}},
 		side(4,
 			stat("Answers", "Whether Prometheus gets an answer from every monitor that it scrapes.", "none", now("min("+selector("up", daemon)+")", "up")).texts(good),

@@ -137,6 +137,6 @@ var firing = object{
 	"titleFormat": "{{rule}} ({{severity}})", "textFormat": "{{organization}}", "tagKeys": "severity",
 	"target": object{
 		"refId": "Anno", "interval": "5m",
-		"expr": `max by (organization, rule, severity) (anthropic_monitor_alerts{organization=~"$organization", state=~"firing|stale"}) > 0`,
+		"expr": `max by (organization, rule, severity) (max_over_time(anthropic_monitor_alerts{organization=~"$organization", state=~"firing|stale"}[$__interval])) > 0`,
 	},
 }
