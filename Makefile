@@ -12,7 +12,7 @@ ZONE := America/New_York
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/monitor
@@ -76,3 +76,9 @@ bench: ## run all benchmarks (BENCHTIME=1x), one package at a time; ratios are t
 postgres: ## run the tests of the PostgreSQL store
 	scripts/test-deps
 	go test -count=1 ./internal/storage/postgres/...
+
+.PHONY: dashboards
+dashboards: ## check the Grafana dashboards against Grafana's types and units (needs Node 20 and npm)
+	go test -count=1 ./internal/dashboards -update
+	npm --prefix grafana/check ci
+	npm --prefix grafana/check run --silent check

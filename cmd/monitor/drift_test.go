@@ -30,7 +30,7 @@ func TestDocumentedMetrics(t *testing.T) {
 		require.Equal(t, exposed, documented[name], "docs/metrics.md against the golden file: %s", name)
 	}
 
-	for _, file := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/metrics.md", "docs/sql.md", "docs/export.md"} {
+	for _, file := range []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/metrics.md", "docs/sql.md", "docs/export.md", "docs/grafana.md"} {
 		for _, name := range metricName.FindAllString(read(t, file), -1) {
 			if !strings.HasSuffix(name, "_") { // "anthropic_" and "anthropic_monitor_" stand for all of them
 				require.Contains(t, documented, name, "%s names a metric that does not exist", file)
@@ -101,7 +101,7 @@ func TestLinks(t *testing.T) {
 	require.NoError(t, err)
 	for _, name := range []string{
 		"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/metrics.md", "docs/sql.md", "docs/admin.md", "docs/export.md", "docs/forecast.md",
-		"docs/keys-and-access.md", "docs/notifiers.md", "docs/sizing.md",
+		"docs/grafana.md", "docs/keys-and-access.md", "docs/notifiers.md", "docs/sizing.md",
 	} {
 		documents = append(documents, filepath.Join("../..", name))
 	}

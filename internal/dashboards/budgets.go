@@ -37,7 +37,7 @@ func budgetsAndForecast() *Dashboard {
 			dataAsOf(),
 		),
 		side(11,
-			rows("Budgets", basis+" Spent is billed where the bill is in, else estimated; the forecast is what the period is expected to cost when it ends (docs/forecast.md). "+
+			rows("Each budget", basis+" Spent is billed where the bill is in, else estimated; the forecast is what the period is expected to cost when it ends (docs/forecast.md). "+
 				"Runs out: when the budget was, or will be, used up; empty: not in this period.",
 				[]column{
 					{"organization", "Organization", "", nil}, {"rule", "Rule", "", nil}, {"subject", "Subject", "", nil},

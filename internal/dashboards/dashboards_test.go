@@ -69,6 +69,7 @@ func TestStructureRefuses(t *testing.T) {
 		`panel 2 "Yesterday": no description`:                            func(d object) { delete(panel(d), "description") },
 		`panel 1 "Yesterday": id 1 is there twice`:                       func(d object) { panel(d)["id"] = 1.0 },
 		`panel 2 "Yesterday" is on top of panel 1 "Today"`:               func(d object) { panel(d)["gridPos"].(object)["x"] = 3.0 },
+		`panel 2 "Today": there is another panel of this title`:          func(d object) { panel(d)["title"] = "Today" },
 		`at y 0 panels are 23 wide, not 24`:                              func(d object) { panel(d)["gridPos"].(object)["w"] = 3.0 },
 		`panel 2 "Yesterday": data source abc is no variable`:            func(d object) { panel(d)["datasource"].(object)["uid"] = "abc" },
 		`panel 2 "Yesterday": query A uses $modle, which is no variable`: func(d object) { query(d)["expr"] = `x{model=~"$modle"}` },
@@ -150,7 +151,7 @@ func (k known) check(d object) error {
 		return errors.New("no link to the other dashboards")
 	}
 	panels := d["panels"].([]any)
-	ids := map[any]bool{}
+	ids, titles := map[any]bool{}, map[any]bool{}
 	for _, p := range panels {
 		p := p.(object)
 		if ids[p["id"]] {
@@ -160,6 +161,10 @@ func (k known) check(d object) error {
 		if p["type"] == "row" {
 			continue
 		}
+		if titles[p["title"]] {
+			return fmt.Errorf("%s: there is another panel of this title", called(p))
+		}
+		titles[p["title"]] = true
 		if err := k.checkPanel(p, variable); err != nil {
 			return fmt.Errorf("%s: %w", called(p), err)
 		}

@@ -69,7 +69,7 @@ from cost_daily
 where `+chosenDays+`
 group by 1, 2
 order by 1, 2`)).every("1d").wide(15),
-			rows("Cost", "By the dimension chosen. "+exactDays,
+			rows("Cost by dimension", "By the dimension chosen. "+exactDays,
 				[]column{
 					{"name", "Name", "", nil}, {"cost", "Cost", usd, money}, {"list", "At list price", usd, money},
 					{"share", "Share", "percentunit", object{"decimals": 1}}, {"billed", "Billed", "percentunit", object{"decimals": 0}},
