@@ -84,7 +84,8 @@
 // defaults and their checks are in this package. sim is a simulated organization that
 // answers like the Admin API, written from its documentation: it is behind `monitor demo`,
 // `monitor sim` and nearly every test. storage/storagetest is what a store must pass; pgtest starts a PostgreSQL
-// for tests, golden compares with files.
+// for tests, golden compares with files. dashboards makes the Grafana dashboards in grafana/, which a test
+// of this package runs against the real program.
 //
 // Who may import whom is the table in imports_test.go. Why things are as they are is in docs/adr.
 package main

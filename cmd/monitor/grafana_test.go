@@ -666,4 +666,10 @@ func TestGrafanaProvisioning(t *testing.T) {
 	require.Len(t, providers.Providers, 1)
 	require.Equal(t, "file", providers.Providers[0].Type)
 	require.NotEmpty(t, providers.Providers[0].Options.Path)
+	manual := read(t, "docs/grafana.md")
+	for _, file := range []string{"datasources", "dashboards"} {
+		for _, m := range regexp.MustCompile(`\$\{(\w+)\}`).FindAllStringSubmatch(read(t, "grafana/provisioning/"+file+"/anthropic-monitor.yaml"), -1) {
+			require.Contains(t, manual, "`"+m[1]+"`", "docs/grafana.md names what has to be set")
+		}
+	}
 }
