@@ -137,14 +137,14 @@ func metricsReference(t *testing.T) map[string]exposition {
 	return metrics
 }
 
-// metricsInCode lists the metric names that product code spells.
+// metricsInCode lists the metric names that product code spells; the dashboards only ask for them.
 func metricsInCode(t *testing.T) []string {
 	t.Helper()
 	literal := regexp.MustCompile(`"(anthropic_[a-z0-9_]+)"`)
 	names := map[string]bool{}
 	for _, dir := range []string{"../../internal", "../../cmd"} {
 		require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || filepath.Base(filepath.Dir(path)) == "dashboards" {
 				return err
 			}
 			text, err := os.ReadFile(path)
