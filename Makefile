@@ -92,3 +92,9 @@ reproducible: ## build the program twice, from nothing, and compare
 release-check: ## check .goreleaser.yaml and what archives hold (the first build of goreleaser takes minutes)
 	scripts/release-files
 	go run $(GORELEASER) check
+
+.PHONY: dashboards
+dashboards: ## check the Grafana dashboards against Grafana's types and units (needs Node 20 and npm)
+	go test -count=1 ./internal/dashboards -update
+	npm --prefix grafana/check ci
+	npm --prefix grafana/check run --silent check

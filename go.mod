@@ -2,6 +2,8 @@ module github.com/anthropic-monitor/monitor
 
 go 1.26.0
 
+ignore ./grafana/check/node_modules
+
 require (
 	github.com/alecthomas/kong v1.17.0
 	github.com/anthropics/anthropic-sdk-go/v2 v2.13.0

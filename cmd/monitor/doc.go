@@ -85,7 +85,8 @@
 // defaults and their checks are in this package. sim is a simulated organization that
 // answers like the Admin API, written from its documentation: it is behind `monitor demo`,
 // `monitor sim` and nearly every test. storage/storagetest is what a store must pass; pgtest starts a PostgreSQL
-// for tests, golden compares with files.
+// for tests, golden compares with files. dashboards makes the Grafana dashboards in grafana/, which a test
+// of this package runs against the real program.
 //
 // `monitor copy` moves a store from SQLite to PostgreSQL by their catalogs: sqlite keeps the file still
 // ([storage.Dump]), postgres loads and compares it in one transaction (load.go).

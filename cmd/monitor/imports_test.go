@@ -44,6 +44,7 @@ var allowed = map[string]string{
 	"cmd/monitor": "admin adminapi alerts audit collector config export forecast metrics pricing report sim spend storage storage/postgres storage/sqlite team web",
 
 	// Only tests import these.
+	"internal/dashboards":          "",
 	"internal/golden":              "",
 	"internal/pgtest":              "",
 	"internal/report/reporttest":   "storage storage/sqlite spend",

@@ -167,9 +167,15 @@ type series struct {
 }
 
 // query asks Prometheus as of now.
-func (p *prometheusServer) query(text string) (all []series) {
+func (p *prometheusServer) query(text string) []series {
 	p.t.Helper()
-	r, err := http.Get("http://" + p.address + "/api/v1/query?query=" + url.QueryEscape(text)) //nolint:noctx // bounded by the test
+	return p.ask("query", url.Values{"query": {text}})
+}
+
+// ask asks Prometheus: "query" at one time, "query_range" over some.
+func (p *prometheusServer) ask(path string, values url.Values) (all []series) {
+	p.t.Helper()
+	r, err := http.Get("http://" + p.address + "/api/v1/" + path + "?" + values.Encode()) //nolint:noctx // bounded by the test
 	require.NoError(p.t, err, p.log)
 	defer r.Body.Close()
 	var answer struct {
@@ -183,7 +189,7 @@ func (p *prometheusServer) query(text string) (all []series) {
 		}
 	}
 	require.NoError(p.t, json.NewDecoder(r.Body).Decode(&answer))
-	require.Equal(p.t, "success", answer.Status, answer.Error)
+	require.Equal(p.t, "success", answer.Status, "%s: %s", values.Get("query"), answer.Error)
 	for _, x := range answer.Data.Result {
 		s := series{labels: x.Metric}
 		if x.Value != nil {

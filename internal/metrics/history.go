@@ -405,7 +405,8 @@ func (p *past) show(d *pastDay, hour spend.Window) {
 }
 
 // showCounter hands out a counter's value, and that it was 0 before its first: else no rate would
-// count the first hour.
+// count the first hour. That stands a second after the hour's beginning: where the window before was
+// exported too, its last sample is at the same time, and one of them would hide the other.
 func (p *past) showCounter(name string, c *pastCounter, hour spend.Window) {
 	m := counterMetrics[name]
 	if name == storage.CounterAPIKeyTokens && !p.options.APIKeys {
@@ -416,7 +417,7 @@ func (p *past) showCounter(name string, c *pastCounter, hour spend.Window) {
 		value = spend.Money(c.shown).USD()
 	}
 	if c.seen.IsZero() {
-		p.at = hour.Start
+		p.at = hour.Start.Add(time.Second)
 		p.add(m.desc, prometheus.CounterValue, 0, c.labels...)
 		p.at = hour.End
 	}
