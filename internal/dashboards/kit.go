@@ -43,8 +43,11 @@ func newDashboard(uid, title, description, from string, variables, annotations [
 			"icon": "external link", "targetBlank": false, "tooltip": "The other dashboards, with the same time and selection",
 		},
 		pageLink("Monitor", "/", "The monitor's own pages"),
+		pageLink("Explore", "/explore", "Cost and usage by any dimension, in the monitor"),
+		pageLink("Budgets", "/budgets", "Budgets, their course and earlier periods, in the monitor"),
 		pageLink("Alerts", "/alerts", "Alerts, their history and silences, in the monitor"),
 		pageLink("Keys", "/keys", "Keys, people and what the audit finds, in the monitor"),
+		pageLink("Jobs and data", "/jobs", "How fresh and complete the data is, in the monitor"),
 	}
 	d.Templating.List = append(variables, object{
 		"type": "textbox", "name": "monitor_url", "label": "Monitor", "query": "http://localhost:9599", "hide": 0,
