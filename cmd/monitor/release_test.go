@@ -48,7 +48,7 @@ func TestReleaseConfiguration(t *testing.T) {
 	require.Contains(t, script, `CGO_ENABLED=0 GOOS=$system GOARCH=$processor go build -trimpath -ldflags "`+flags+`"`)
 	require.Contains(t, flags, "-X main.version=", "the variable of version.go")
 
-	require.Contains(t, c.Before.Hooks, "scripts/release-files")
+	require.Contains(t, c.Before.Hooks, "scripts/release-files {{ .Version }}")
 	var files []string
 	for _, f := range c.Archives[0].Files {
 		files = append(files, f.Src)
