@@ -94,30 +94,6 @@ func TestDocumentedDependencies(t *testing.T) {
 	require.ElementsMatch(t, direct, explained, "go.mod against docs/adr/0002-dependencies.md")
 }
 
-// TestLinks checks that links between documents lead somewhere.
-func TestLinks(t *testing.T) {
-	t.Parallel()
-	documents, err := filepath.Glob("../../docs/adr/*.md")
-	require.NoError(t, err)
-	for _, name := range []string{
-		"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/metrics.md", "docs/sql.md", "docs/admin.md", "docs/export.md", "docs/forecast.md",
-		"docs/deploy.md", "docs/grafana.md", "docs/keys-and-access.md", "docs/notifiers.md", "docs/sizing.md",
-	} {
-		documents = append(documents, filepath.Join("../..", name))
-	}
-	link := regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
-	for _, path := range documents {
-		text, err := os.ReadFile(path)
-		require.NoError(t, err)
-		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
-			if !strings.Contains(m[1], "://") {
-				_, err := os.Stat(filepath.Join(filepath.Dir(path), m[1]))
-				require.NoError(t, err, "link in %s", path)
-			}
-		}
-	}
-}
-
 // exposition is how a metric is exposed. Labels are sorted, without organization, which all have
 // that are about one.
 type exposition struct {
