@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/anthropic-monitor/monitor/internal/report"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
@@ -47,43 +49,47 @@ type series struct {
 }
 
 // explore answers the question. Where there may be very many groups the greatest are found first, and only
-// they are asked for by time.
+// they are asked for by time. What does not wait for another answer is asked at the same time.
 func (s *server) explore(ctx context.Context, e exploration) (series, error) {
 	var out series
-	var err error
-	where := e.filters()
-	ask := func(step report.Step, by []spend.Dimension, w spend.Window, only ...storage.Match) (report.Answer, error) {
+	where, many, several := e.filters(), e.manyGroups(), e.Step != report.StepTotal
+	ask := func(ctx context.Context, step report.Step, by []spend.Dimension, w spend.Window, only ...storage.Match) (report.Answer, error) {
 		return report.Run(ctx, s.Store, report.Params{
 			Kind: e.Measure.Kind, From: w.Start, To: w.End, Step: step, By: by, Where: where, Only: only, Teams: s.Teams,
 		})
 	}
-	parts, several := report.Answer{}, e.Step != report.StepTotal
-	if several && !e.manyGroups() {
-		if parts, err = ask(e.Step, e.By, e.window); err != nil {
-			return out, err
+	var parts, whole report.Answer
+	questions, asking := errgroup.WithContext(ctx)
+	questions.Go(func() (err error) {
+		if several && !many {
+			parts, err = ask(asking, e.Step, e.By, e.window)
+			out.total, whole = together(parts), parts
+			return err
 		}
-		out.total = together(parts)
-	} else if out.total, err = ask(report.StepTotal, e.By, e.window); err != nil {
-		return out, err
+		out.total, err = ask(asking, report.StepTotal, e.By, e.window)
+		return err
+	})
+	if several && many {
+		questions.Go(func() (err error) { whole, err = ask(asking, e.Step, nil, e.window); return err })
 	}
 	if w := e.before(); e.Compare && !w.Empty() {
-		before, err := ask(report.StepTotal, e.By, w)
-		if err != nil {
-			return out, err
-		}
-		out.before = &before
+		questions.Go(func() error {
+			before, err := ask(asking, report.StepTotal, e.By, w)
+			out.before = &before
+			return err
+		})
+	}
+	if err := questions.Wait(); err != nil {
+		return out, err
 	}
 	out.groups = e.group(out.total, out.before)
 	if !several || len(out.total.Rows) == 0 {
 		return out, nil
 	}
-	whole := parts
-	if e.manyGroups() {
+	if many {
 		first := out.groups[:min(len(out.groups), maxSeries)]
-		if parts, err = ask(e.Step, e.By, e.window, only(e.By, first)...); err != nil {
-			return out, err
-		}
-		if whole, err = ask(e.Step, nil, e.window); err != nil {
+		var err error
+		if parts, err = ask(ctx, e.Step, e.By, e.window, only(e.By, first)...); err != nil {
 			return out, err
 		}
 	}

@@ -37,7 +37,7 @@ var keyOrders = []keyOrder{
 	}},
 	{"used", "Last used", false, func(a, b keyOnPage) int { return a.LastUsed.End.Compare(b.LastUsed.End) }},
 	{"cost", "30 days", true, func(a, b keyOnPage) int { return cmp.Compare(b.Cost.Cost, a.Cost.Cost) }},
-	{"findings", "What was found", false, func(a, b keyOnPage) int {
+	{"findings", "Found", false, func(a, b keyOnPage) int {
 		return cmp.Or(cmp.Compare(b.worst(), a.worst()), cmp.Compare(len(b.Findings), len(a.Findings)))
 	}},
 }
