@@ -11,8 +11,13 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/team"
 )
 
-// sumAtLeast is how long days are summed up between two ticks even where a backfill leaves no time.
-const sumAtLeast = 2 * time.Second
+const (
+	// sumAtLeast is how long days are summed up between two ticks even where a backfill leaves no time.
+	sumAtLeast = 2 * time.Second
+	// sumPause is left between two days otherwise, for another process that waits to write to the same
+	// file: it looks every 100 ms.
+	sumPause = 150 * time.Millisecond
+)
 
 // worker works one organization that it owns.
 type worker struct {
@@ -289,11 +294,14 @@ func (w *worker) wait(ctx context.Context, until time.Time) error {
 		if left <= 0 {
 			return nil
 		}
+		pause := requestPoll
 		if w.unsummed {
 			if err := w.sumDay(ctx); err != nil {
 				return err
 			}
-		} else if !sleep(ctx, min(left, requestPoll)) {
+			pause = sumPause
+		}
+		if !sleep(ctx, min(left, pause)) {
 			return ctx.Err()
 		}
 		// What asks for every job may have been seen by the repair before, which does not do it.
