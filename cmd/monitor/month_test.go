@@ -30,7 +30,7 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/storage/sqlite"
 )
 
-// TestMonth runs the daemon's generations for thirty days of a fake clock, over the end of a month
+// TestMonth runs the daemon's generations for twenty days of a fake clock, over the end of a month
 // and the day on which its bill becomes final, on an organization with both generations of reports
 // and one with the older alone: with the real request budget, a key that leaks on the ninth day, an
 // API that is away for six hours on the seventeenth, and smaller faults every other day. All along
@@ -98,7 +98,7 @@ type monthOrg struct {
 
 func newMonth(t *testing.T) *month {
 	m := &month{
-		t: t, days: 30, busy: 12, logs: &lockedBuffer{}, path: filepath.Join(t.TempDir(), "monitor.db"),
+		t: t, days: 20, busy: 12, logs: &lockedBuffer{}, path: filepath.Join(t.TempDir(), "monitor.db"),
 		counters: map[string]float64{}, series: map[int]int{}, ever: map[string]bool{},
 	}
 	var err error
@@ -533,7 +533,7 @@ func (m *month) ledger(o *monthOrg, now time.Time) {
 
 // lastMonth compares what the HTTP API says about November, which is final, with the bill.
 func (m *month) lastMonth(o *monthOrg) {
-	if m.days < 30 {
+	if m.days < 20 {
 		return
 	}
 	november := spend.Window{Start: spend.MonthStart(monthStart), End: spend.MonthStart(monthStart).AddDate(0, 1, 0)}

@@ -71,18 +71,49 @@ func (m mover) Growth() string {
 // Rises reports whether it costs more than before.
 func (m mover) Rises() bool { return m.By > 0 }
 
-// movedOf compares the newest seven days that are billed with the seven before; where no bill is
-// known, or it is older than a week, the seven days through yesterday.
-func (s *server) movedOf(ctx context.Context, o storage.OrganizationState, x past, now time.Time) (moved, error) {
-	var m moved
+// weeks are the two weeks that are compared: the newest seven days that are billed and the seven before;
+// where no bill is known, or it is older than a week, the seven days through yesterday.
+type weeks struct {
+	Window, Before spend.Window
+	settled        bool
+	by             []spend.Dimension
+	is, was        report.Answer // by these
+}
+
+// weeksOf asks for the weeks by key, of which there may be thousands, hence as sums only, and by team.
+func (s *server) weeksOf(ctx context.Context, o storage.OrganizationState, x past) (weeks, error) {
+	var ws weeks
 	end, ok := x.known.billed()
-	if today := spend.Day.Floor(now); !ok || today.Sub(end) > moverDays*24*time.Hour {
-		end = today
+	if !ok || x.today.Start.Sub(end) > moverDays*24*time.Hour {
+		end = x.today.Start
 	} else {
-		m.Settled = true
+		ws.settled = true
 	}
-	m.Window = spend.Window{Start: end.AddDate(0, 0, -moverDays), End: end}
-	m.Before = spend.Window{Start: m.Window.Start.AddDate(0, 0, -moverDays), End: m.Window.Start}
+	ws.Window = spend.Window{Start: end.AddDate(0, 0, -moverDays), End: end}
+	ws.Before = spend.Window{Start: ws.Window.Start.AddDate(0, 0, -moverDays), End: ws.Window.Start}
+	ws.by = []spend.Dimension{spend.ByAPIKey}
+	if len(s.Teams) > 0 {
+		ws.by = append(ws.by, spend.ByTeam)
+	}
+	var err error
+	if ws.is, err = s.weekBy(ctx, o, x, "this week", ws.Window, ws.by...); err != nil {
+		return ws, err
+	}
+	ws.was, err = s.weekBy(ctx, o, x, "the week before", ws.Before, ws.by...)
+	return ws, err
+}
+
+func (s *server) weekBy(
+	ctx context.Context, o storage.OrganizationState, x past, kind string, w spend.Window, by ...spend.Dimension,
+) (report.Answer, error) {
+	return remember(ctx, s.memory, o.ID, kind, w, x.names, func() (report.Answer, error) {
+		return s.asking(ctx, o)(w, report.StepTotal, by...)
+	})
+}
+
+// movedOf compares the weeks.
+func movedOf(x past) moved {
+	m := moved{Window: x.weeks.Window, Before: x.weeks.Before, Settled: x.weeks.settled}
 	is, was := x.of(x.rows, m.Window), x.of(x.rows, m.Before)
 	m.AsOf, m.Is, m.Was, m.Missing = is.AsOf, is.Total, was.Total, is.MissingHours+was.MissingHours
 	m.Total = mover{Was: m.Was, Is: m.Is, By: m.Is.Cost - m.Was.Cost}
@@ -94,24 +125,12 @@ func (s *server) movedOf(ctx context.Context, o storage.OrganizationState, x pas
 		}
 	}
 	add(is, was, spend.ByWorkspace, spend.ByModel)
-	by := []spend.Dimension{spend.ByAPIKey} // there may be thousands: as sums only, and with their teams at once
-	if len(s.Teams) > 0 {
-		by = append(by, spend.ByTeam)
-	}
-	var err error
-	ask := s.asking(ctx, o)
-	if is, err = ask(m.Window, report.StepTotal, by...); err != nil {
-		return m, err
-	}
-	if was, err = ask(m.Before, report.StepTotal, by...); err != nil {
-		return m, err
-	}
-	add(is, was, by...)
+	add(x.weeks.is, x.weeks.was, x.weeks.by...)
 	order := []spend.Dimension{spend.ByTeam, spend.ByWorkspace, spend.ByModel, spend.ByAPIKey}
 	slices.SortStableFunc(m.Groups, func(a, b moverGroup) int {
 		return slices.Index(order, a.By) - slices.Index(order, b.By)
 	})
-	return m, nil
+	return m
 }
 
 // movers sums the rows of both times by the dimension and lists what changed most, by amount.

@@ -203,28 +203,35 @@ func (s *server) overviewOf(ctx context.Context, o storage.OrganizationState, by
 			return p, err
 		}
 	}
-	past, err := s.pastOf(ctx, o, by, marks, now)
+	x, err := s.daysKnown(ctx, o, marks, now)
 	if err != nil {
 		return p, err
 	}
 	// Each part fills in fields of its own, so they may be asked for at the same time.
-	parts, ctx := errgroup.WithContext(ctx)
+	parts, asking := errgroup.WithContext(ctx)
 	parts.SetLimit(overviewParts)
-	parts.Go(func() error { return s.spentOf(ctx, o, &p, past) })
-	parts.Go(func() (err error) { p.Moved, err = s.movedOf(ctx, o, past, now); return err })
-	parts.Go(func() (err error) { p.End, err = s.monthEnd(ctx, o, now); return err })
+	parts.Go(func() (err error) { x.rows, err = s.daysBy(asking, o, x, spend.ByWorkspace, spend.ByModel); return err })
+	if len(s.Teams) > 0 {
+		parts.Go(func() (err error) { x.teams, err = s.daysBy(asking, o, x, spend.ByTeam); return err })
+	}
+	parts.Go(func() (err error) { x.weeks, err = s.weeksOf(asking, o, x); return err })
+	parts.Go(func() (err error) { p.End, err = s.monthEnd(asking, o, now); return err })
 	parts.Go(func() error {
-		if err := s.judgedOf(ctx, o, &p); err != nil {
+		if err := s.judgedOf(asking, o, &p); err != nil {
 			return err
 		}
-		return s.hoursOf(ctx, o, &p)
+		return s.hoursOf(asking, o, &p)
 	})
-	parts.Go(func() (err error) { p.Limits, err = s.limitsTable(ctx, o); return err })
-	parts.Go(func() (err error) { p.Bill, err = s.billVerdict(ctx, o, now); return err })
+	parts.Go(func() (err error) { p.Limits, err = s.limitsTable(asking, o); return err })
+	parts.Go(func() (err error) { p.Bill, err = s.billVerdict(asking, o, now); return err })
 	if err := parts.Wait(); err != nil {
 		return p, err
 	}
-	p.Days = daysOf(p, past)
+	if err := s.spentOf(ctx, o, &p, x); err != nil {
+		return p, err
+	}
+	p.Moved = movedOf(x)
+	p.Days = daysOf(p, x)
 	p.Month = barOf(p.Spent[2].Cost, p.End.Expected, p.End.Method != "", 0)
 	p.Empty = p.Days.Total.Basis == "" && p.Spent[2].Basis == ""
 	return p, nil
@@ -233,34 +240,42 @@ func (s *server) overviewOf(ctx context.Context, o storage.OrganizationState, by
 // past is the cost of the days that the overview shows: at least thirty, and the month. Most of the
 // page is sums of its rows, so that they are asked for once.
 type past struct {
-	marks  []storage.Watermark
-	known  coverage       // of the same days
-	rows   report.Answer  // by workspace, model and day
-	chosen *report.Answer // by the chosen dimension and day, where that is none of those
-	month  spend.Window   // to date, whole days
+	marks []storage.Watermark
+	today spend.Window
+	month spend.Window  // to date, whole days
+	names uint64        // see [server.namesOf]
+	known coverage      // of the same days
+	rows  report.Answer // by workspace, model and day
+	teams report.Answer // by team and day, where there are teams
+	weeks weeks
 }
 
-func (s *server) pastOf(ctx context.Context, o storage.OrganizationState, by choice, marks []storage.Watermark, now time.Time) (past, error) {
+// daysKnown begins a past: which days it has, and what is known of them.
+func (s *server) daysKnown(ctx context.Context, o storage.OrganizationState, marks []storage.Watermark, now time.Time) (past, error) {
 	today := spend.Day.Bucket(now)
-	x := past{marks: marks, month: spend.Window{Start: spend.MonthStart(now), End: today.End}}
+	x := past{marks: marks, today: today, month: spend.Window{Start: spend.MonthStart(now), End: today.End}}
 	days := dayWindows(today.Start, max(chartDays, now.Day()))
 	var err error
-	if x.known, err = s.coverageOf(ctx, o.ID, days, marks, spend.FactUsage, spend.FactCost); err != nil {
+	if x.names, err = s.namesOf(ctx, o.ID); err != nil {
 		return x, err
 	}
-	w := spend.Window{Start: days[0].Start, End: today.End}
+	x.known, err = s.coverageOf(ctx, o.ID, days, marks, spend.FactUsage, spend.FactCost)
+	return x, err
+}
+
+// daysBy asks for the days; those before today are remembered.
+func (s *server) daysBy(ctx context.Context, o storage.OrganizationState, x past, by ...spend.Dimension) (report.Answer, error) {
 	ask := s.asking(ctx, o)
-	if x.rows, err = ask(w, report.StepDay, spend.ByWorkspace, spend.ByModel); err != nil {
-		return x, err
+	w := spend.Window{Start: x.known.Days[0].Start, End: x.today.Start}
+	before, err := remember(ctx, s.memory, o.ID, fmt.Sprint("days by ", by), w, x.names, func() (report.Answer, error) {
+		return ask(w, report.StepDay, by...)
+	})
+	if err != nil {
+		return before, err
 	}
-	if by.Chosen == spend.ByTeam {
-		a, err := ask(w, report.StepDay, by.Chosen)
-		if err != nil {
-			return x, err
-		}
-		x.chosen = &a
-	}
-	return x, nil
+	a, err := ask(x.today, report.StepDay, by...)
+	a.Rows = slices.Concat(before.Rows, a.Rows)
+	return a, err
 }
 
 // of is the part of the answer in the window, which is whole days of it.
@@ -298,12 +313,7 @@ func (s *server) spentOf(ctx context.Context, o storage.OrganizationState, p *ov
 	for _, d := range p.By.Of {
 		a := x.of(x.rows, x.month)
 		if d == spend.ByTeam {
-			var err error
-			if x.chosen != nil {
-				a = x.of(*x.chosen, x.month)
-			} else if a, err = s.asking(ctx, o)(x.month, report.StepTotal, d); err != nil {
-				return err
-			}
+			a = x.of(x.teams, x.month)
 			p.Unmapped = unmappedOf(fold(a, d))
 		}
 		p.Top = append(p.Top, rank(fold(a, d), d))
@@ -362,8 +372,8 @@ func daysOf(p overview, x past) drawn {
 		days[i] = d.Window
 	}
 	from := x.rows
-	if x.chosen != nil {
-		from = *x.chosen
+	if p.By.Chosen == spend.ByTeam {
+		from = x.teams
 	}
 	a := x.of(from, spend.Window{Start: days[0].Start, End: days[chartDays-1].End})
 	y := plot{Label: fmt.Sprintf("Cost of each of the last %d days by %s", chartDays, p.By.Chosen), Of: string(p.By.Chosen)}

@@ -58,13 +58,15 @@ type Options struct {
 
 type server struct {
 	Options
-	pages pages
-	past  *pastHours // for forecasts
+	pages  pages
+	memory *memory
+	past   pastHours // for forecasts
 }
 
 // New returns the handler of everything.
 func New(o Options) http.Handler {
-	s := &server{Options: o, pages: parsePages(), past: newPastHours(o.Store)}
+	s := &server{Options: o, pages: parsePages(), memory: newMemory(o.Store)}
+	s.past = pastHours{o.Store, s.memory}
 	s.Log = o.Log.With("component", "web")
 
 	mux := http.NewServeMux()
