@@ -203,18 +203,19 @@ func (s *server) overviewOf(ctx context.Context, o storage.OrganizationState, by
 			return p, err
 		}
 	}
-	x, err := s.daysKnown(ctx, o, marks, now)
+	known, err := s.daysKnown(ctx, o, marks, now)
 	if err != nil {
 		return p, err
 	}
+	x := known
 	// Each part fills in fields of its own, so they may be asked for at the same time.
 	parts, asking := errgroup.WithContext(ctx)
 	parts.SetLimit(overviewParts)
-	parts.Go(func() (err error) { x.rows, err = s.daysBy(asking, o, x, spend.ByWorkspace, spend.ByModel); return err })
+	parts.Go(func() (err error) { x.rows, err = s.daysBy(asking, o, known, spend.ByWorkspace, spend.ByModel); return err })
 	if len(s.Teams) > 0 {
-		parts.Go(func() (err error) { x.teams, err = s.daysBy(asking, o, x, spend.ByTeam); return err })
+		parts.Go(func() (err error) { x.teams, err = s.daysBy(asking, o, known, spend.ByTeam); return err })
 	}
-	parts.Go(func() (err error) { x.weeks, err = s.weeksOf(asking, o, x); return err })
+	parts.Go(func() (err error) { x.weeks, err = s.weeksOf(asking, o, known); return err })
 	parts.Go(func() (err error) { p.End, err = s.monthEnd(asking, o, now); return err })
 	parts.Go(func() error {
 		if err := s.judgedOf(asking, o, &p); err != nil {
