@@ -211,7 +211,10 @@ func (s *server) overviewOf(ctx context.Context, o storage.OrganizationState, by
 	// Each part fills in fields of its own, so they may be asked for at the same time.
 	parts, asking := errgroup.WithContext(ctx)
 	parts.SetLimit(overviewParts)
-	parts.Go(func() (err error) { x.rows, err = s.daysBy(asking, o, known, spend.ByWorkspace, spend.ByModel); return err })
+	parts.Go(func() (err error) {
+		x.rows, err = s.daysBy(asking, o, known, spend.ByWorkspace, spend.ByModel)
+		return err
+	})
 	if len(s.Teams) > 0 {
 		parts.Go(func() (err error) { x.teams, err = s.daysBy(asking, o, known, spend.ByTeam); return err })
 	}
