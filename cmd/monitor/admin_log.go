@@ -46,11 +46,7 @@ func (c adminLogCmd) Run(a *app) error {
 	if !f.Window.Start.IsZero() && !f.Window.End.IsZero() && !f.Window.Start.Before(f.Window.End) {
 		return usageError{fmt.Errorf("--from %s is not before --to %s", c.From, c.To)}
 	}
-	config, err := a.config()
-	if err != nil {
-		return err
-	}
-	store, err := openStore(a.ctx, a, config)
+	_, store, err := open(a)
 	if err != nil {
 		return err
 	}

@@ -27,20 +27,6 @@ type alertsCmd struct {
 	Backtest  alertsBacktestCmd  `cmd:"" help:"Say when a rule would have fired on stored history."`
 }
 
-// withStore runs f with the configuration and its store.
-func withStore(a *app, f func(*Config, storage.Store) error) error {
-	config, err := a.config()
-	if err != nil {
-		return err
-	}
-	store, err := openStore(a.ctx, a, config)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	return f(config, store)
-}
-
 type alertsListCmd struct {
 	Format string `enum:"table,json" default:"table" help:"Output as ${enum}."`
 }

@@ -108,11 +108,7 @@ func (c auditCmd) Run(a *app) error {
 	if c.Fix && c.FailOn != "never" {
 		return usageError{errors.New("--fix does not go with --fail-on, which is for scripts")}
 	}
-	settings, err := a.config()
-	if err != nil {
-		return err
-	}
-	store, err := openStore(a.ctx, a, settings)
+	settings, store, err := open(a)
 	if err != nil {
 		return err
 	}

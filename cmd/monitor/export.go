@@ -99,11 +99,7 @@ func (c exportRange) write(
 	if err != nil {
 		return usageError{err}
 	}
-	config, err := a.config()
-	if err != nil {
-		return err
-	}
-	store, err := openStore(a.ctx, a, config)
+	config, store, err := open(a)
 	if err != nil {
 		return err
 	}

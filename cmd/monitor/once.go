@@ -18,11 +18,7 @@ type onceCmd struct{}
 // Run runs every job of every organization once. Beside a running daemon it asks that one to do so
 // and waits.
 func (onceCmd) Run(a *app) error {
-	config, err := a.config()
-	if err != nil {
-		return err
-	}
-	store, err := openStore(a.ctx, a, config)
+	config, store, err := open(a)
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,26 @@ func openStore(ctx context.Context, a *app, config *Config) (storage.Store, erro
 	return sqlite.Open(ctx, config.Storage.SQLite.Path, log)
 }
 
+// open reads the configuration and opens its database; the caller closes it.
+func open(a *app) (*Config, storage.Store, error) {
+	config, err := a.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	store, err := openStore(a.ctx, a, config)
+	return config, store, err
+}
+
+// withStore runs f with the configuration and its store.
+func withStore(a *app, f func(*Config, storage.Store) error) error {
+	config, store, err := open(a)
+	if err != nil {
+		return err
+	}
+	defer store.Close()
+	return f(config, store)
+}
+
 // openStoreEventually keeps trying while the database is away: the daemon outlives its database.
 // What a retry cannot help (a newer schema, a file that is no database) is returned at once.
 func openStoreEventually(ctx context.Context, a *app, config *Config, waiting func(reason string)) (storage.Store, error) {
