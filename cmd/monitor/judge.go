@@ -181,13 +181,15 @@ func (d *dayShares) at(organization string, zone *time.Location, asOf time.Time)
 		if s.from, err = report.UsualShare(d.ctx, d.store, organization, zone, hour); err != nil {
 			return 0
 		}
-		end := hour.Add(time.Hour)
-		if s.to = 1; !forecast.DayOf(hour, zone).End.Equal(end) {
+		day, end := forecast.DayOf(hour, zone), hour.Add(time.Hour)
+		if s.to = 1; !day.End.Equal(end) {
 			if s.to, err = report.UsualShare(d.ctx, d.store, organization, zone, end); err != nil {
 				return 0
 			}
 		}
-		if s.to == 0 { // too little history: it may be there at the next look
+		// Too little history: it may be there at the next look. Only where the day begins nothing has come in,
+		// and only where it ends all has, whatever is known.
+		if s.to == 0 || s.from == 0 && hour.After(day.Start) {
 			return 0
 		}
 		d.known[key] = s

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"log/slog"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -8,6 +10,7 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/alerts"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage/sqlite"
 )
 
 func TestDigestWindow(t *testing.T) {
@@ -76,4 +79,21 @@ func TestOutlook(t *testing.T) {
 	require.InDelta(t, 4.5, n, 0.11)
 	_, ok = daysLeft(days(20), start.AddDate(0, 0, 20), 1_000_000*spend.Dollar)
 	require.False(t, ok, "more than a year")
+}
+
+// Without history no hour tells how much of a day has usually come in, not even the last, at whose end
+// all has.
+func TestDaySharesWithoutHistory(t *testing.T) {
+	t.Parallel()
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "monitor.db"), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	defer store.Close()
+	day := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+	require.NoError(t, store.SaveOrganization(t.Context(), spend.Organization{ID: "org", Name: "org"}, day))
+	for _, zone := range []*time.Location{nil, time.FixedZone("east", 19_800)} {
+		for minute := 0; minute < 24*60; minute += 13 {
+			shares := dayShares{ctx: t.Context(), store: store, known: map[string]dayShare{}}
+			require.Zero(t, shares.at("org", zone, day.Add(time.Duration(minute)*time.Minute)), "minute %d in %v", minute, zone)
+		}
+	}
 }
