@@ -37,7 +37,7 @@ func clientOptions(a *app, org OrganizationConfig) adminapi.Options {
 		HTTP:      a.api.client,
 		Limiter:   a.api.limiter,
 		UserAgent: "anthropic-monitor/" + release + " (https://github.com/anthropic-monitor/monitor)",
-		Log:       a.log.With("component", "adminapi"),
+		Log:       a.log,
 	}
 }
 

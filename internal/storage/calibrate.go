@@ -79,15 +79,21 @@ func (f Factors) Apply(model string, estimate spend.Amounts) spend.Amounts {
 	return estimate
 }
 
-// openDays lists the UTC days of which some usage is not billed.
-func openDays(usage, cost []Slot) []spend.Window {
-	var billed, days []spend.Window
+// billedOf are the windows that are billed, joined.
+func billedOf(cost []Slot) []spend.Window {
+	var ws []spend.Window
 	for _, s := range cost {
 		if s.State == Billed {
-			billed = append(billed, s.Window)
+			ws = append(ws, s.Window)
 		}
 	}
-	billed = spend.Join(billed)
+	return spend.Join(ws)
+}
+
+// openDays lists the UTC days of which some usage is not billed.
+func openDays(usage, cost []Slot) []spend.Window {
+	var days []spend.Window
+	billed := billedOf(cost)
 	for _, s := range usage {
 		for len(billed) > 0 && !billed[0].End.After(s.Window.Start) {
 			billed = billed[1:]
@@ -103,10 +109,11 @@ func openDays(usage, cost []Slot) []spend.Window {
 	return out
 }
 
-// Calibrate is [Owner.Calibrate] on a backend's transaction.
-func Calibrate(ctx context.Context, tx Tx, c Calibration) error {
-	if err := tx.PutCalibration(ctx, c); err != nil {
+// Calibrate is [Owner.Calibrate]. The calibration is written last: where this breaks off, it is due
+// again.
+func Calibrate(ctx context.Context, transact Transact, c Calibration) error {
+	if err := reestimateDays(ctx, transact, time.Time{}, c.Counting(), func(*spend.Usage) {}); err != nil {
 		return err
 	}
-	return Reestimate(ctx, tx, time.Time{}, func(*spend.Usage) {})
+	return transact(ctx, func(tx Tx) error { return tx.PutCalibration(ctx, c) })
 }

@@ -22,45 +22,87 @@ func Confirm(ctx context.Context, tx Tx, f spend.Fact, w spend.Window, now time.
 	return tx.PutSlots(ctx, f, slots)
 }
 
-// Reestimate is the part of [Owner.Reestimate] that is about facts, on a backend's transaction.
-func Reestimate(ctx context.Context, tx Tx, from time.Time, estimate func(*spend.Usage)) error {
-	tx = stalingOf(tx)
+// Transact runs f in a transaction of a backend.
+type Transact func(ctx context.Context, f func(Tx) error) error
+
+// Reestimate is the part of [Owner.Reestimate] that is about facts.
+func Reestimate(ctx context.Context, transact Transact, from time.Time, estimate func(*spend.Usage)) error {
+	var factors Factors
+	err := transact(ctx, func(tx Tx) (err error) {
+		factors, err = tx.Factors(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return reestimateDays(ctx, transact, from, factors, estimate)
+}
+
+// reestimateDays gives each day a transaction of its own: what is not billed may be a year, and
+// others that write to the database wait for the end of a transaction.
+func reestimateDays(ctx context.Context, transact Transact, from time.Time, factors Factors, estimate func(*spend.Usage)) error {
 	w := spend.Window{Start: maxTime(from.UTC(), allTime.Start), End: allTime.End}
-	slots, err := tx.Slots(ctx, spend.FactUsage, w)
+	var days []spend.Window
+	err := transact(ctx, func(tx Tx) error {
+		slots, err := tx.Slots(ctx, spend.FactUsage, w)
+		if err != nil {
+			return err
+		}
+		costs, err := tx.Slots(ctx, spend.FactCost, w)
+		days = openDays(slots, costs)
+		return err
+	})
 	if err != nil {
 		return err
 	}
-	costs, err := tx.Slots(ctx, spend.FactCost, w)
-	if err != nil {
-		return err
-	}
-	factors, err := tx.Factors(ctx)
-	if err != nil {
-		return err
-	}
-	var billed []spend.Window
-	for _, s := range costs {
-		if s.State == Billed {
-			billed = append(billed, s.Window)
+	for _, day := range days {
+		err := transact(ctx, func(tx Tx) error {
+			return reestimateDay(ctx, stalingOf(tx), day, day.Intersect(w), factors, estimate)
+		})
+		if err != nil {
+			return err
 		}
 	}
-	billed = spend.Join(billed)
-	changed := map[int64]bool{}
-	for _, day := range openDays(slots, costs) {
-		for _, t := range []Table{UsageMinute, UsageHour, UsageDay} {
-			// By the hour, as a day of minutes is millions of rows in a large organization.
-			for _, piece := range day.Intersect(w).Buckets(max(t.Grain(), spend.Hour)) {
-				n, err := reestimate(ctx, tx, t, piece.Intersect(w), billed, factors, estimate)
-				if err != nil {
-					return err
-				}
-				if n > 0 {
-					changed[day.Start.Unix()/int64(spend.Day)] = true
-				}
+	return nil
+}
+
+// reestimateDay does it for the rows in a window of a UTC day.
+func reestimateDay(ctx context.Context, tx Tx, day, w spend.Window, factors Factors, estimate func(*spend.Usage)) error {
+	slots, err := tx.Slots(ctx, spend.FactUsage, day)
+	if err != nil {
+		return err
+	}
+	costs, err := tx.Slots(ctx, spend.FactCost, day)
+	if err != nil {
+		return err
+	}
+	billed := billedOf(costs)
+	minutes, err := tx.Spans(ctx, UsageMinute, w, nil) // they may stand beside what counts
+	if err != nil {
+		return err
+	}
+	there := map[Table]bool{UsageMinute: len(minutes) > 0}
+	for _, s := range slots {
+		there[tables[spend.FactUsage][s.Grain]] = true
+	}
+	some := false
+	for _, t := range []Table{UsageMinute, UsageHour, UsageDay} {
+		if !there[t] {
+			continue
+		}
+		// By the hour, as a day of minutes is millions of rows in a large organization.
+		for _, piece := range w.Buckets(max(t.Grain(), spend.Hour)) {
+			n, err := reestimate(ctx, tx, t, piece.Intersect(w), billed, factors, estimate)
+			if err != nil {
+				return err
 			}
+			some = some || n > 0
 		}
 	}
-	return tx.MarkChanged(ctx, daysOf(changed))
+	if !some {
+		return nil
+	}
+	return tx.MarkChanged(ctx, []time.Time{day.Start})
 }
 
 // reestimate does it for a table's rows in a window and returns how many changed.

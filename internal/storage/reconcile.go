@@ -35,7 +35,8 @@ type Reconciler interface {
 	SaveFindings(ctx context.Context, fs []Finding) error
 	// ReplaceSetAside makes the rows the only ones of the report that are set aside in the window.
 	ReplaceSetAside(ctx context.Context, r spend.Report, w spend.Window, rows []SetAside) error
-	// Calibrate replaces the calibration and scales the estimates of what is not billed yet by it.
+	// Calibrate scales the estimates of what is not billed yet by the calibration, day by day, and then
+	// replaces the stored one by it.
 	Calibrate(ctx context.Context, c Calibration) error
 }
 

@@ -169,7 +169,8 @@ type Owner interface {
 	// ReplaceClaudeCode makes the rows the only ones of the UTC day.
 	ReplaceClaudeCode(ctx context.Context, day time.Time, rows []spend.ClaudeCode) error
 	// Reestimate gives every usage row that is not billed yet, from the given time on, the estimate
-	// of the function; the price version is remembered for [OrganizationState.PriceVersion].
+	// of the function, day by day; when all days have it, the price version is remembered for
+	// [OrganizationState.PriceVersion].
 	Reestimate(ctx context.Context, from time.Time, priceVersion string, estimate func(*spend.Usage)) error
 
 	// What is reconciled: see [Reconciler].

@@ -192,12 +192,20 @@ func (o *owner) Confirm(ctx context.Context, f spend.Fact, w spend.Window, now t
 }
 
 func (o *owner) Reestimate(ctx context.Context, from time.Time, priceVersion string, estimate func(*spend.Usage)) error {
-	return o.writing(ctx, "estimating anew", func(t *tx) error {
-		if err := storage.Reestimate(ctx, t, from, estimate); err != nil {
-			return err
-		}
+	const doing = "estimating anew"
+	if err := storage.Reestimate(ctx, o.transacting(doing), from, estimate); err != nil {
+		return err
+	}
+	return o.writing(ctx, doing, func(t *tx) error {
 		return t.exec(ctx, "update organization set price_version = $2 where id = $1", t.organization, priceVersion)
 	})
+}
+
+// transacting is for what takes several transactions.
+func (o *owner) transacting(doing string) storage.Transact {
+	return func(ctx context.Context, f func(storage.Tx) error) error {
+		return o.writing(ctx, doing, func(t *tx) error { return f(t) })
+	}
 }
 
 func (o *owner) UpdateCounters(ctx context.Context, maxSeries int) error {

@@ -222,7 +222,7 @@ func (t *tx) PutCalibration(ctx context.Context, c storage.Calibration) error {
 }
 
 func (o *owner) Calibrate(ctx context.Context, c storage.Calibration) error {
-	return o.writing(ctx, "calibrating estimates", func(t *tx) error { return storage.Calibrate(ctx, t, c) })
+	return storage.Calibrate(ctx, o.transacting("calibrating estimates"), c)
 }
 
 // pruneChecks removes checks of days before the time, and what was set aside on them.

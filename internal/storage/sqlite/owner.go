@@ -139,13 +139,30 @@ func (o *owner) Confirm(ctx context.Context, f spend.Fact, w spend.Window, now t
 }
 
 func (o *owner) Reestimate(ctx context.Context, from time.Time, priceVersion string, estimate func(*spend.Usage)) error {
-	return o.writing(ctx, "estimating anew", func(t *tx) error {
-		if err := storage.Reestimate(ctx, t, from, estimate); err != nil {
-			return err
-		}
+	const doing = "estimating anew"
+	if err := storage.Reestimate(ctx, o.transacting(doing), from, estimate); err != nil {
+		return err
+	}
+	return o.writing(ctx, doing, func(t *tx) error {
 		_, err := t.ExecContext(ctx, `update organization set price_version = ? where id = ?`, priceVersion, o.id)
 		return err
 	})
+}
+
+// transacting is for what takes several transactions, one right after the other. Another process
+// that waits to write only looks now and then whether it may: after a long one it is let in.
+func (o *owner) transacting(doing string) storage.Transact {
+	return func(ctx context.Context, f func(storage.Tx) error) error {
+		begun := time.Now()
+		err := o.writing(ctx, doing, func(t *tx) error { return f(t) })
+		if err == nil && time.Since(begun) > busyLook {
+			select {
+			case <-ctx.Done():
+			case <-time.After(busyLook):
+			}
+		}
+		return err
+	}
 }
 
 func (o *owner) UpdateCounters(ctx context.Context, maxSeries int) error {

@@ -39,7 +39,8 @@ const applicationID = 0x616d6f6e
 
 const (
 	readers     = 8
-	busyTimeout = 10 * time.Second // how long a write waits for another process
+	busyTimeout = 10 * time.Second       // how long a write waits for another process
+	busyLook    = 100 * time.Millisecond // how often, at the least, a waiting process looks: sqliteDefaultBusyCallback
 
 	// What the process holds beside the file: pages in the cache of a connection, in KiB, which the
 	// system's own cache backs, and connections that nobody reads with.

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"context"
 	"github.com/stretchr/testify/require"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
@@ -275,5 +276,31 @@ var estimateTests = []test{
 		days, _ := e.changed(seq)
 		require.Equal(e, []string{"09", "10", "12", "13"}, days)
 		require.Empty(e, e.revisions(spend.FactUsage, "01 00:00/31 00:00"))
+	}},
+	{"are made anew a day at a time, so that other writers need not wait, and again after a break", func(e *env) {
+		for _, d := range []string{"09", "10", "11"} {
+			e.usage(hours(d+" 00:00/"+d+" 01:00"), used(d+" 00:00", "apikey_a", 1))
+		}
+		show := func() []string { return e.showCosts(query("09 00:00/12 00:00", spend.Day)) }
+		version := func() string {
+			os, err := e.store.Organizations(e.Context())
+			require.NoError(e, err)
+			return os[0].PriceVersion
+		}
+		before := version()
+		ctx, stop := context.WithCancel(e.Context())
+		require.Error(e, e.owner.Reestimate(ctx, at("01 00:00"), "v2", func(u *spend.Usage) {
+			u.Estimate = spend.Amounts{spend.Output: micro(1)}
+			if u.Bucket.Equal(at("11 00:00")) {
+				stop()
+			}
+		}))
+		require.Equal(e, []string{"09 00:00 24h estimated 1", "10 00:00 24h estimated 1", "11 00:00 24h estimated 33"}, show())
+		require.Equal(e, before, version())
+		require.NoError(e, e.owner.Reestimate(e.Context(), at("01 00:00"), "v2", func(u *spend.Usage) {
+			u.Estimate = spend.Amounts{spend.Output: micro(1)}
+		}))
+		require.Equal(e, []string{"09 00:00 24h estimated 1", "10 00:00 24h estimated 1", "11 00:00 24h estimated 1"}, show())
+		require.Equal(e, "v2", version())
 	}},
 }
