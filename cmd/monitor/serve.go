@@ -288,7 +288,8 @@ func (g *generation) owning(ctx context.Context, organization string, owns bool)
 	}
 }
 
-// after audits keys and access, judges the rules and brings the metrics up to date, after each tick.
+// after audits keys and access, judges the rules and brings the metrics up to date, after each tick. Then
+// there is little to do until the next one.
 func (g *generation) after(ctx context.Context, owner storage.Owner, organization string, now time.Time) {
 	if err := g.audit.after(ctx, owner, organization, now); err != nil && ctx.Err() == nil {
 		g.log.Error("keys and access not audited", "organization_id", organization, "err", err)
@@ -297,6 +298,7 @@ func (g *generation) after(ctx context.Context, owner storage.Owner, organizatio
 		g.log.Error("rules not evaluated", "organization_id", organization, "err", err)
 	}
 	g.refresh(ctx, organization, now)
+	giveBack()
 }
 
 // refresh brings the metrics of stored data up to date.
