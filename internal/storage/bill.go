@@ -69,14 +69,10 @@ func shareDay(ctx context.Context, tx Tx, day spend.Window) error {
 		return err
 	}
 	bills, rests := ShareOut(cells, weights)
-	shares := make([]RowShare, len(usage))
-	for i, u := range usage {
-		shares[i] = RowShare{u.Bucket, u.Series, bills[i]}
-	}
-	if err := tx.PutShares(ctx, UsageHour, shares[:len(hours)]); err != nil {
+	if err := putShares(ctx, tx, UsageHour, hours, bills); err != nil {
 		return err
 	}
-	if err := tx.PutShares(ctx, UsageDay, shares[len(hours):]); err != nil {
+	if err := putShares(ctx, tx, UsageDay, days, bills[len(hours):]); err != nil {
 		return err
 	}
 	left := make([]RowRest, len(bill))
@@ -84,6 +80,23 @@ func shareDay(ctx context.Context, tx Tx, day spend.Window) error {
 		left[i] = RowRest{b.Bucket, b.Series, rests[i], b.List - (b.Amount - rests[i])}
 	}
 	return tx.PutRests(ctx, left)
+}
+
+// putShares writes the bills of rows, each in its place, in pieces: a day of a large organization has
+// hundreds of thousands.
+func putShares(ctx context.Context, tx Tx, t Table, rows []Row, bills []spend.Amounts) error {
+	shares := make([]RowShare, 0, min(len(rows), 10_000))
+	for piece := range slices.Chunk(rows, max(cap(shares), 1)) {
+		shares = shares[:0]
+		for i, r := range piece {
+			shares = append(shares, RowShare{r.Bucket, r.Series, bills[i]})
+		}
+		if err := tx.PutShares(ctx, t, shares); err != nil {
+			return err
+		}
+		bills = bills[len(piece):]
+	}
+	return nil
 }
 
 // DimsRow is a row and what its series stands for, which rows of one series share.
