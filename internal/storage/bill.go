@@ -51,29 +51,37 @@ func shareDay(ctx context.Context, tx Tx, day spend.Window) error {
 	if err != nil {
 		return err
 	}
-	hours, err := tx.Rows(ctx, UsageHour, day)
-	if err != nil {
-		return err
+	// In pieces: a day of a large organization has hundreds of thousands of rows, and a slice that grows
+	// to them is there twice.
+	var tables []Table
+	var usage [][]Row
+	for _, t := range []Table{UsageHour, UsageDay} {
+		for _, w := range day.Buckets(t.Grain()) {
+			rows, err := tx.Rows(ctx, t, w)
+			if err != nil {
+				return err
+			}
+			tables, usage = append(tables, t), append(usage, rows)
+		}
 	}
-	days, err := tx.Rows(ctx, UsageDay, day)
-	if err != nil {
-		return err
-	}
-	usage := append(hours, days...)
 	cells, err := withDims(ctx, tx, bill)
 	if err != nil {
 		return err
 	}
-	weights, err := withDims(ctx, tx, usage)
+	weights, err := withDims(ctx, tx, usage...)
 	if err != nil {
 		return err
 	}
 	bills, rests := ShareOut(cells, weights)
-	if err := putShares(ctx, tx, UsageHour, hours, bills); err != nil {
-		return err
-	}
-	if err := putShares(ctx, tx, UsageDay, days, bills[len(hours):]); err != nil {
-		return err
+	for n, rows := range usage {
+		shares := make([]RowShare, len(rows))
+		for i, r := range rows {
+			shares[i] = RowShare{r.Bucket, r.Series, bills[i]}
+		}
+		if err := tx.PutShares(ctx, tables[n], shares); err != nil {
+			return err
+		}
+		bills = bills[len(rows):]
 	}
 	left := make([]RowRest, len(bill))
 	for i, b := range bill {
@@ -82,45 +90,34 @@ func shareDay(ctx context.Context, tx Tx, day spend.Window) error {
 	return tx.PutRests(ctx, left)
 }
 
-// putShares writes the bills of rows, each in its place, in pieces: a day of a large organization has
-// hundreds of thousands.
-func putShares(ctx context.Context, tx Tx, t Table, rows []Row, bills []spend.Amounts) error {
-	shares := make([]RowShare, 0, min(len(rows), 10_000))
-	for piece := range slices.Chunk(rows, max(cap(shares), 1)) {
-		shares = shares[:0]
-		for i, r := range piece {
-			shares = append(shares, RowShare{r.Bucket, r.Series, bills[i]})
-		}
-		if err := tx.PutShares(ctx, t, shares); err != nil {
-			return err
-		}
-		bills = bills[len(piece):]
-	}
-	return nil
-}
-
 // DimsRow is a row and what its series stands for, which rows of one series share.
 type DimsRow struct {
 	*Row
 	*spend.Dims
 }
 
-func withDims(ctx context.Context, tx Tx, rows []Row) ([]DimsRow, error) {
-	places := map[int64]int{}
+// withDims joins rows, in the order in which they are, to what their series stand for.
+func withDims(ctx context.Context, tx Tx, rows ...[]Row) ([]DimsRow, error) {
+	places, n := map[int64]int{}, 0
 	var ids []int64
-	for i := range rows {
-		if _, known := places[rows[i].Series]; !known {
-			places[rows[i].Series] = len(ids)
-			ids = append(ids, rows[i].Series)
+	for _, rs := range rows {
+		n += len(rs)
+		for i := range rs {
+			if _, known := places[rs[i].Series]; !known {
+				places[rs[i].Series] = len(ids)
+				ids = append(ids, rs[i].Series)
+			}
 		}
 	}
 	dims, err := tx.Dims(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]DimsRow, len(rows))
-	for i := range rows {
-		out[i] = DimsRow{&rows[i], &dims[places[rows[i].Series]]}
+	out := make([]DimsRow, 0, n)
+	for _, rs := range rows {
+		for i := range rs {
+			out = append(out, DimsRow{&rs[i], &dims[places[rs[i].Series]]})
+		}
 	}
 	return out, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -14,39 +15,70 @@ import (
 // mostProbes is up to how many rows are looked up one by one rather than found by reading all of a window.
 const mostProbes = 500_000
 
-// Spans lists the series with use. Those of a few keys are looked up bucket by bucket.
+// Spans lists the series with use. Those of a few keys are looked up bucket by bucket; else a window is
+// read day by day, as SQLite sorts what it groups, all of it at once in memory.
 func (t *tx) Spans(ctx context.Context, table storage.Table, w spend.Window, keys []string) ([]storage.SeriesSpan, error) {
-	when, args := `bucket >= ? and bucket < ?`, []any{t.organization, w.Start.Unix(), w.End.Unix()}
+	when, of := `bucket >= ? and bucket < ?`, []any{}
+	pieces := w.Buckets(spend.Day)
 	if keys != nil {
 		list, err := json.Marshal(keys)
 		if err != nil {
 			return nil, err
 		}
-		const of = `select id from series where organization = ? and api_key_id in (select value from json_each(?))`
+		const those = `select id from series where organization = ? and api_key_id in (select value from json_each(?))`
+		of = []any{t.organization, string(list)}
 		var n int64
-		if err := t.QueryRowContext(ctx, `select count(*) from (`+of+`)`, t.organization, string(list)).Scan(&n); err != nil {
+		if err := t.QueryRowContext(ctx, `select count(*) from (`+those+`)`, of...).Scan(&n); err != nil {
 			return nil, err
 		}
 		g := table.Grain()
 		if buckets := int64(w.Duration() / g.Duration()); n*buckets <= mostProbes {
-			when = `bucket in (with recursive b (x) as (select ? union all select x + ? from b where x + ? < ?) select x from b)`
-			args = []any{t.organization, g.Ceil(w.Start).Unix(), int64(g), int64(g), w.End.Unix()}
+			when = fmt.Sprintf(`bucket in (with recursive b (x) as (select ? union all select x + %[1]d from b where x + %[1]d < ?) select x from b)`, int64(g))
+			pieces = []spend.Window{{Start: g.Ceil(w.Start), End: w.End}}
 		}
-		when += ` and series in (` + of + `)`
-		args = append(args, t.organization, string(list))
+		when += ` and series in (` + those + `)`
 	}
-	return collect(ctx, t, `
-		select s.api_key_id, s.workspace_id, s.model, f.first, f.last
+	stmt, err := t.PrepareContext(ctx, `
+		select f.series, s.api_key_id, s.workspace_id, s.model, f.first, f.last
 		from (
 			select series, min(bucket) as first, max(bucket) as last
 			from `+string(table)+`
 			where organization = ? and `+when+`
 				and (uncached_input > 0 or cache_read_input > 0 or cache_creation_5m_input > 0 or cache_creation_1h_input > 0
 					or output > 0 or web_searches > 0)
-			group by series) f join series s on s.id = f.series`, args, func(scan scanner) (s storage.SeriesSpan, err error) {
-		err = scan(&s.APIKeyID, &s.WorkspaceID, &s.Model, &s.First, &s.Last)
-		return s, err
-	})
+			group by series) f join series s on s.id = f.series`)
+	if err != nil {
+		return nil, err
+	}
+	defer stmt.Close()
+	spans, places := []storage.SeriesSpan{}, map[int64]int{}
+	piece := func(w spend.Window) error {
+		rows, err := stmt.QueryContext(ctx, append([]any{t.organization, w.Start.Unix(), w.End.Unix()}, of...)...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var series int64
+			var s storage.SeriesSpan
+			if err := rows.Scan(&series, &s.APIKeyID, &s.WorkspaceID, &s.Model, &s.First, &s.Last); err != nil {
+				return err
+			}
+			if at, known := places[series]; known {
+				spans[at].Last = s.Last
+				continue
+			}
+			places[series] = len(spans)
+			spans = append(spans, s)
+		}
+		return rows.Err()
+	}
+	for _, p := range pieces {
+		if err := piece(p.Intersect(w)); err != nil {
+			return nil, err
+		}
+	}
+	return spans, nil
 }
 
 // KeySpans says when keys were used.
