@@ -134,8 +134,9 @@ func (a *app) run(args []string) error {
 	var problems config.Problems
 	switch {
 	case err == nil:
-	case errors.Is(err, context.Canceled) && a.ctx.Err() != nil:
-		return nil // stopped by a signal: not an error
+	case errors.Is(err, context.Canceled) && a.ctx.Err() != nil: // what ends by a signal says so itself: run, demo, sim
+		err = errors.New("stopped before it was done")
+		fmt.Fprintf(stderr, "monitor: %s\n", err)
 	case errors.As(err, &problems):
 		fmt.Fprintln(stderr, problems) // each is a line with its place
 	default:

@@ -42,6 +42,9 @@ func (runCmd) Run(a *app) error {
 		return err
 	}
 	a.log.Info("listening", "address", "http://"+listener.Addr().String())
+	if config.file != "" {
+		a.configFiles = []string{config.file} // at a reload a file that is gone is no wish for the defaults
+	}
 	return serve(a, config, listener, a.config)
 }
 

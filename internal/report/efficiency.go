@@ -184,7 +184,7 @@ func pricedUsage(ctx context.Context, store storage.Store, names *names, p Param
 	if err != nil {
 		return nil, err
 	}
-	q := storage.Query{By: p.stored(), Where: where}
+	q := storage.Query{By: p.stored(), Where: where, Most: p.Most}
 	for _, d := range pricedBy {
 		if !slices.Contains(q.By, d) {
 			q.By = append(q.By, d)

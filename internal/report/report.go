@@ -90,7 +90,7 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 	if err != nil {
 		return a, err
 	}
-	q := storage.Query{Window: p.window(), By: p.stored()}
+	q := storage.Query{Window: p.window(), By: p.stored(), Most: p.Most}
 	if p.Step != StepTotal {
 		q.Step = p.grain()
 	}

@@ -42,6 +42,7 @@ var (
 	ErrLost        = errors.New("ownership of the organization was lost")    // by every method of [Owner]
 	ErrUnavailable = errors.New("database unavailable")
 	ErrNewerSchema = errors.New("the database was written by a newer version of monitor")
+	ErrTooMany     = errors.New("too many rows") // by a [Query] with Most
 )
 
 // Store is a database of facts. Its own methods read, or write in short transactions that any
@@ -360,6 +361,7 @@ type Query struct {
 	By     []spend.Dimension
 	Where  []Match
 	Facts  bool // from the facts alone, not from their sums by the day: to compare facts with something else
+	Most   int  // how many rows may be held at a time to answer it, else it is [ErrTooMany]; 0: any number
 }
 
 // Match keeps the rows whose dimension is one of the values. Values are ids.

@@ -142,7 +142,7 @@ func inColumns(d spend.Dimension) bool { return d == spend.ByCostType || d == sp
 
 // grouping is what the query asks of one part.
 func (q Query) grouping(p Part) Grouping {
-	g := Grouping{Step: q.Step}
+	g := Grouping{Step: q.Step, Most: q.Most}
 	if g.Step != 0 {
 		g.Step = max(g.Step, p.Table.Grain())
 	}
@@ -200,6 +200,9 @@ func (m *merger) add(ctx context.Context, o OrganizationTx, parts []Part) error 
 			m.rows = make(map[rowKey]*total, len(sums))
 		}
 		for i := range sums {
+			if !g.Fits(len(m.rows)) {
+				return ErrTooMany
+			}
 			s := &sums[i]
 			w := m.window
 			if g.Step != 0 {
@@ -244,7 +247,7 @@ func (m *merger) add(ctx context.Context, o OrganizationTx, parts []Part) error 
 // asBilled moves the shares of web searches to where the bill has them: it does not tell their
 // model, nor the other untold dimensions.
 func asBilled(ctx context.Context, tx Tx, p Part, g Grouping, sums []Sum) ([]Sum, error) {
-	told := Grouping{Step: g.Step}
+	told := Grouping{Step: g.Step, Most: g.Most}
 	allowed := true
 	for _, d := range g.By {
 		if !slices.Contains(untold, d) {

@@ -238,7 +238,11 @@ type Grouping struct {
 	Step  spend.Grain
 	By    []spend.Dimension
 	Where []Match
+	Most  int // see [Query]
 }
+
+// Fits reports whether so many groups, or rows, may be held.
+func (g Grouping) Fits(n int) bool { return g.Most == 0 || n <= g.Most }
 
 // Sum is a group of [Tx.Sum]. Start is zero where the step is.
 type Sum struct {

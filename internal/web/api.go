@@ -21,6 +21,10 @@ func nothingHere(*http.Request) (any, error) {
 func (s *server) costs(r *http.Request) (any, error) { return s.report(r, report.Costs) }
 func (s *server) usage(r *http.Request) (any, error) { return s.report(r, report.Usage) }
 
+// mostAnswered is how many rows one answer of the API may have: whoever reaches the port must not be able to use
+// up the memory of the process.
+const mostAnswered = 100_000
+
 func (s *server) report(r *http.Request, kind report.Kind) (any, error) {
 	p, err := report.Parse(kind, r.URL.Query(), s.Now())
 	if err == nil {
@@ -29,6 +33,7 @@ func (s *server) report(r *http.Request, kind report.Kind) (any, error) {
 	if err != nil {
 		return nil, problem{http.StatusBadRequest, err.Error()}
 	}
+	p.Most = mostAnswered
 	return report.Run(r.Context(), s.Store, p)
 }
 
@@ -41,6 +46,7 @@ func (s *server) efficiency(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, problem{http.StatusBadRequest, err.Error()}
 	}
+	p.Most = mostAnswered
 	return report.RunEfficiency(r.Context(), s.Store, s.Prices, p, whatIf)
 }
 

@@ -3,6 +3,7 @@ package web_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/anthropic-monitor/monitor/internal/report/reporttest"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 	"github.com/anthropic-monitor/monitor/internal/web"
 )
 
@@ -48,6 +50,41 @@ func TestBrokenDatabase(t *testing.T) {
 	}
 	status, _, _ := ask(t, h, http.MethodGet, "/-/healthy")
 	require.Equal(t, http.StatusOK, status)
+}
+
+// What is left of a query string of which a filter cannot be read asks for more.
+func TestUnreadableQuery(t *testing.T) {
+	t.Parallel()
+	h := web.New(options(reporttest.Filled(t)))
+	for _, query := range []string{"workspace=a%", "workspace=a;b", "from=%zz", "x=%"} {
+		for _, path := range []string{"/api/v1/costs", "/api/v1/keys", "/api/v1/audit", "/", "/explore", "/keys"} {
+			status, body, _ := ask(t, h, http.MethodGet, path+"?"+query)
+			require.Equal(t, http.StatusBadRequest, status, "%s?%s", path, query)
+			require.Contains(t, body, "The query string cannot be read: invalid", "%s?%s", path, query)
+		}
+	}
+}
+
+// tooMany is a store that finds more rows than may be held.
+type tooMany struct{ storage.Store }
+
+func (s tooMany) Costs(ctx context.Context, q storage.Query) (storage.CostResult, error) {
+	if q.Most == 0 {
+		return s.Store.Costs(ctx, q)
+	}
+	return storage.CostResult{}, fmt.Errorf("summing: %w", storage.ErrTooMany)
+}
+
+func TestTooManyRows(t *testing.T) {
+	t.Parallel()
+	h := web.New(options(tooMany{reporttest.Filled(t)}))
+	for _, path := range []string{"/api/v1/costs", "/api/v1/costs?format=csv"} {
+		status, body, _ := ask(t, h, http.MethodGet, path)
+		require.Equal(t, http.StatusBadRequest, status, path)
+		require.Contains(t, body, "The answer would have more than 100000 rows.", path)
+	}
+	status, _, _ := ask(t, h, http.MethodGet, "/explore")
+	require.Equal(t, http.StatusOK, status, "a page asks for what it can show")
 }
 
 // Who goes away is no fault of the database.

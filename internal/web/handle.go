@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 // problem is an error whose message is for the client.
@@ -27,6 +30,9 @@ func (s *server) answer(r *http.Request, err error) problem {
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.Is(err, storage.ErrTooMany):
+		return problem{http.StatusBadRequest, fmt.Sprintf("The answer would have more than %d rows. "+
+			"Ask for a shorter time, a longer step or fewer dimensions; monitor report has no such limit.", mostAnswered)}
 	case errors.Is(r.Context().Err(), context.DeadlineExceeded):
 		s.Log.Warn("request took too long", "path", r.URL.Path, "err", err)
 		return problem{http.StatusServiceUnavailable, "This took too long. Ask for a shorter time or fewer dimensions."}

@@ -11,8 +11,10 @@ package web
 import (
 	"context"
 	"embed"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -108,7 +110,27 @@ func New(o Options) http.Handler {
 	mux.Handle("/static/icon.svg", get(http.FileServerFS(static)))
 	mux.Handle("/", s.page("", func(*http.Request) (any, error) { return nil, errNoPage }))
 
-	return secure(limit(mux))
+	return secure(s.readable(limit(mux)))
+}
+
+// readable refuses a query string that cannot be read: what is left of it when a filter is dropped
+// would be answered with figures of more than was asked for.
+func (s *server) readable(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, err := url.ParseQuery(r.URL.RawQuery)
+		if err == nil {
+			h.ServeHTTP(w, r)
+			return
+		}
+		p := problem{http.StatusBadRequest, fmt.Sprintf("The query string cannot be read: %s. "+
+			"In values %% is written %%25, & is %%26, + is %%2B and ; is %%3B.", err)}
+		r.URL.RawQuery = "" // the page of the error reads it, too
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			s.api(func(*http.Request) (any, error) { return nil, p }).ServeHTTP(w, r)
+			return
+		}
+		s.page("", func(*http.Request) (any, error) { return nil, p }).ServeHTTP(w, r)
+	})
 }
 
 func get(h http.Handler) http.Handler { return methods(h, http.MethodGet, http.MethodHead) }

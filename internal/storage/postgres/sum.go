@@ -81,6 +81,9 @@ func (t *tx) Sum(ctx context.Context, p storage.Part, g storage.Grouping) ([]sto
 		}
 		x.Uncertain = uncertain != nil && *uncertain > 0
 		out = append(out, x)
+		if !g.Fits(len(out)) {
+			return storage.ErrTooMany
+		}
 		return nil
 	})
 	return out, err

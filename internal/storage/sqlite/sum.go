@@ -141,6 +141,9 @@ func (q *sumQuery) run(ctx context.Context, t *tx, each func()) ([]storage.Sum, 
 			if err := found.Scan(to...); err != nil {
 				return 0, err
 			}
+			if !g.Fits(len(all) + 1) {
+				return 0, storage.ErrTooMany
+			}
 			rows += count
 			q.sum.Start = time.Time{}
 			if g.Step != 0 {

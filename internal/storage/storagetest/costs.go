@@ -17,6 +17,27 @@ var costTests = []test{
 			e.showCosts(query("09 00:00/11 00:00", spend.Hour)))
 		require.Equal(e, []string{"09 00:00 48h estimated 165"}, e.showCosts(query("09 00:00/11 00:00", 0)))
 	}},
+	{"are at most so many rows", func(e *env) {
+		e.usage(hours("10 00:00/10 02:00"), used("10 00:00", "apikey_a", 1), used("10 00:00", "apikey_b", 2), used("10 01:00", "apikey_a", 1))
+		e.usage(hours("11 00:00/11 01:00"), used("11 00:00", "apikey_b", 1))
+		for _, q := range []storage.Query{
+			query("10 00:00/12 00:00", spend.Hour, spend.ByAPIKey), query("10 00:00/12 00:00", spend.Day, spend.ByAPIKey, spend.ByModel),
+			query("10 00:00/12 00:00", 0, spend.ByAPIKey, spend.ByTokenType),
+		} {
+			all, err := e.store.Costs(e.Context(), q)
+			require.NoError(e, err)
+			require.Greater(e, len(all.Rows), 1)
+			q.Most = 100
+			some, err := e.store.Costs(e.Context(), q)
+			require.NoError(e, err)
+			require.Equal(e, all, some)
+			q.Most = 1
+			_, err = e.store.Costs(e.Context(), q)
+			require.ErrorIs(e, err, storage.ErrTooMany)
+			_, err = e.store.Usage(e.Context(), storage.Query{Window: q.Window, Step: q.Step, By: q.By[:1], Most: 1})
+			require.ErrorIs(e, err, storage.ErrTooMany)
+		}
+	}},
 	{"say what has no price and what is uncertain", func(e *env) {
 		e.usage(hours("10 00:00/10 03:00"),
 			with(used("10 00:00", "apikey_a", 1), func(u *spend.Usage) { u.Price, u.Estimate, u.Model = spend.Unpriced, spend.Amounts{}, "new" }),
