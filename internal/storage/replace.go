@@ -226,7 +226,11 @@ func (d *diff) hold(u Unit, ruling []Row) bool {
 func (d *diff) merge(stored, fresh []Row) {
 	written := len(d.put)
 	if len(stored) == 0 { // history that is read for the first time: all of it is written
-		d.put = append(d.put, fresh...)
+		if written == 0 {
+			d.put = slices.Clip(fresh) // an hour of a large organization is 100,000 rows by the minute
+		} else {
+			d.put = append(d.put, fresh...)
+		}
 		d.change.Written += len(fresh)
 		return
 	}
