@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -159,9 +160,11 @@ type dayShares struct {
 	known map[string]dayShare // by organization and zone
 }
 
-// dayShare is the share at the beginning and the end of an hour.
+// dayShare is the share at the beginning and the end of an hour, by the days before as they were at a
+// change number of the store.
 type dayShare struct {
 	hour     time.Time
+	seq      int64
 	from, to float64
 }
 
@@ -175,25 +178,31 @@ func (d *dayShares) at(organization string, zone *time.Location, asOf time.Time)
 	defer d.mu.Unlock()
 	key := organization + " " + zone.String()
 	s := d.known[key]
-	if !s.hour.Equal(hour) {
+	running := forecast.DayOf(hour, zone)
+	changed, seq, err := d.store.Changed(d.ctx, organization, s.seq)
+	if err != nil {
+		return 0
+	}
+	past := func(day time.Time) bool { return day.Before(running.Start) }
+	if !s.hour.Equal(hour) || slices.ContainsFunc(changed, past) {
 		s = dayShare{hour: hour}
-		var err error
 		if s.from, err = report.UsualShare(d.ctx, d.store, organization, zone, hour); err != nil {
 			return 0
 		}
-		day, end := forecast.DayOf(hour, zone), hour.Add(time.Hour)
-		if s.to = 1; !day.End.Equal(end) {
+		end := hour.Add(time.Hour)
+		if s.to = 1; !running.End.Equal(end) {
 			if s.to, err = report.UsualShare(d.ctx, d.store, organization, zone, end); err != nil {
 				return 0
 			}
 		}
 		// Too little history: it may be there at the next look. Only where the day begins nothing has come in,
 		// and only where it ends all has, whatever is known.
-		if s.to == 0 || s.from == 0 && hour.After(day.Start) {
+		if s.to == 0 || s.from == 0 && hour.After(running.Start) {
 			return 0
 		}
-		d.known[key] = s
 	}
+	s.seq = seq
+	d.known[key] = s
 	return s.from + (s.to-s.from)*asOf.Sub(hour).Hours()
 }
 

@@ -9,7 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/anthropic-monitor/monitor/internal/alerts"
+	"github.com/anthropic-monitor/monitor/internal/report/reporttest"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 	"github.com/anthropic-monitor/monitor/internal/storage/sqlite"
 )
 
@@ -95,5 +97,42 @@ func TestDaySharesWithoutHistory(t *testing.T) {
 			shares := dayShares{ctx: t.Context(), store: store, known: map[string]dayShare{}}
 			require.Zero(t, shares.at("org", zone, day.Add(time.Duration(minute)*time.Minute)), "minute %d in %v", minute, zone)
 		}
+	}
+}
+
+// Rules must not go on with shares of a history that has been read, or revised, since.
+func TestDaySharesFollowTheHistory(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Open(t)
+	day := time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
+	require.NoError(t, store.SaveOrganization(t.Context(), spend.Organization{ID: "org", Name: "org"}, day))
+	owner, err := store.Own(t.Context(), "org")
+	require.NoError(t, err)
+	defer owner.Release()
+	read := func(from time.Time, more int64) {
+		w := spend.Window{Start: from, End: from.AddDate(0, 0, 1)}
+		var rows []spend.Usage
+		for i, hour := range w.Buckets(spend.Hour) {
+			us := reporttest.ManyHour(hour.Start, 1, more)
+			if i >= 12 {
+				us[0].Estimate[spend.Output] += spend.Money(more) * spend.Dollar
+			}
+			rows = append(rows, us...)
+		}
+		_, err := owner.ReplaceUsage(t.Context(), storage.Reading{
+			Report: spend.ReportMessages, Grain: spend.Hour, Window: w, At: day.Add(12 * time.Hour), DataAt: w.End,
+		}, rows)
+		require.NoError(t, err)
+	}
+	shares := dayShares{ctx: t.Context(), store: store, known: map[string]dayShare{}}
+	noon := day.Add(12*time.Hour + 20*time.Minute)
+	for n, more := range []int64{0, 100, 1000, 0} {
+		for i := range 8 {
+			read(day.AddDate(0, 0, -1-i), more*int64(i+1))
+		}
+		fresh := dayShares{ctx: t.Context(), store: store, known: map[string]dayShare{}}
+		want := fresh.at("org", nil, noon)
+		require.Positive(t, want)
+		require.InDelta(t, want, shares.at("org", nil, noon), 1e-12, "history %d", n)
 	}
 }
