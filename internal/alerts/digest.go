@@ -22,11 +22,12 @@ type DigestState struct {
 
 // BudgetState is how far a budget is used.
 type BudgetState struct {
-	Name        string // of the rule, and what it is about
-	Spent       spend.Money
-	Limit       spend.Money
-	Forecast    spend.Money // for the period's end; 0: not known
-	ExhaustedAt time.Time   // when it is used up, as it goes on; zero: not in the period, or not known
+	Name      string // of the rule, and what it is about
+	Spent     spend.Money
+	Limit     spend.Money
+	Forecast  spend.Money // for the period's end; 0: not known
+	Exhausted time.Time   // the day, in its own zone, on which it ran out or runs out, as it goes on; zero: not in the period, or not known
+	Exceeded  bool        // it ran out
 }
 
 // How much a digest lists.
@@ -303,8 +304,12 @@ func (d *digest) state(s DigestState) {
 		if b.Forecast > 0 {
 			line += ", forecast " + dollars(b.Forecast)
 		}
-		if !b.ExhaustedAt.IsZero() {
-			line += ", used up on " + formatDay(b.ExhaustedAt)
+		if !b.Exhausted.IsZero() {
+			word := "runs out on"
+			if b.Exceeded {
+				word = "ran out on"
+			}
+			line += fmt.Sprintf(", %s %s", word, b.Exhausted.Format(time.DateOnly))
 		}
 		d.line("%s", line)
 	}

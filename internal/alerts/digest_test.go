@@ -19,7 +19,8 @@ func TestDigest(t *testing.T) {
 	store := reporttest.Filled(t)
 	state := alerts.DigestState{
 		Budgets: []alerts.BudgetState{
-			{Name: "team-budget, Default", Spent: 920 * spend.Dollar, Limit: 1000 * spend.Dollar, Forecast: 1250 * spend.Dollar, ExhaustedAt: reporttest.At(26, 0)},
+			{Name: "team-budget, Default", Spent: 920 * spend.Dollar, Limit: 1000 * spend.Dollar, Forecast: 1250 * spend.Dollar, Exhausted: reporttest.At(26, 0)},
+			{Name: "gone", Spent: 7 * spend.Dollar, Limit: 5 * spend.Dollar, Exhausted: reporttest.At(10, 0).In(time.FixedZone("west", -3600)), Exceeded: true},
 			{Name: "small", Spent: 0, Limit: 5 * spend.Dollar},
 		},
 		Alerts:   []spend.Alert{alerts.SampleAlert(reporttest.Now)},
