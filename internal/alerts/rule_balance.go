@@ -133,7 +133,7 @@ func (c *BalanceConfig) judge(ctx context.Context, v *view, r *rule) (verdict, e
 	if left <= 0 {
 		status.State = storage.BudgetExceeded
 	}
-	out := verdict{well: func(string) (finding, bool) { return f, true }, budgets: []storage.Budget{status}}
+	out := verdict{well: func(spend.Alert) (finding, bool) { return f, true }, budgets: []storage.Budget{status}}
 	if low || ok && c.DaysLeft > 0 && n < c.DaysLeft {
 		out.findings = []finding{f}
 	}

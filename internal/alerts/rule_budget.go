@@ -365,19 +365,19 @@ func (b *budgetJudge) finding(m storage.BudgetMark, key string, labels map[strin
 }
 
 // well says why an alert is over: a new period began, or the budget was changed.
-func (b *budgetJudge) well(subject string) (finding, bool) {
-	group, rest, _ := strings.Cut(","+subject, ",kind=")
+func (b *budgetJudge) well(a spend.Alert) (finding, bool) {
+	group, rest, _ := strings.Cut(","+a.Subject, ",kind=")
 	group = strings.TrimPrefix(group, ",")
 	current := strings.HasSuffix(rest, ",period="+b.period.Start.UTC().Format("2006-01-02T15"))
 	var spent spend.Money
-	var labels map[string]string
+	labels := a.Labels // who has spent nothing in the new period has no status
 	for _, s := range b.status {
 		if s.Subject == group {
 			spent, labels = s.Spent, s.Labels
 		}
 	}
 	f := finding{
-		subject: subject, value: spent.USD(), limit: b.c.AmountUSD.USD(), unit: spend.UnitUSD, asOf: b.v.dataAt,
+		subject: a.Subject, value: spent.USD(), limit: b.c.AmountUSD.USD(), unit: spend.UnitUSD, asOf: b.v.dataAt,
 	}
 	who := b.v.who(b.r, labels)
 	state := fmt.Sprintf("%s of %s spent so far", formatValue(spent.USD(), spend.UnitUSD), formatValue(b.c.AmountUSD.USD(), spend.UnitUSD))

@@ -83,6 +83,37 @@ func TestBudgetEachThresholdOnce(t *testing.T) {
 	require.Equal(t, "month, acme: a new month began, April 2026: $0.00 of $100.00 spent so far", h[0].Alert.Summary)
 }
 
+// A new period says whose budget it is about, also of who has spent nothing in it.
+func TestBudgetNewPeriodNamesItsSubject(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-01 00:00", "")
+	k.options.Team = func(_, workspace, _ string) string { return "team of " + workspace }
+	k.rules(`
+rules:
+  - name: ws week
+    notify: [chat]
+    by: [workspace]
+    budget: {amount_usd: 10, period: week, actual: [100], forecast: []}
+  - name: team week
+    notify: [chat]
+    by: [team]
+    budget: {amount_usd: 10, period: week, actual: [100], forecast: []}
+`)
+	k.spent("03-03 10:00", 20)
+	k.data("03-01 00:00", "03-04 00:00")
+	require.Len(t, k.at("03-04 00:01"), 1)
+	k.data("03-04 00:00", "03-09 01:00")
+	require.Len(t, k.at("03-09 01:01"), 1)
+	var got []string
+	for _, a := range k.chat.all[1].Alerts {
+		got = append(got, a.Summary)
+	}
+	require.ElementsMatch(t, []string{
+		"ws week, workspace search: a new week began, the week from 2026-03-09: $0.00 of $10.00 spent so far",
+		"team week, team team of wrkspc_a: a new week began, the week from 2026-03-09: $0.00 of $10.00 spent so far",
+	}, got)
+}
+
 func TestBudgetFirstLookSendsTheHighestOnly(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, "02-27 00:00", monthly)

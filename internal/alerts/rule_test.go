@@ -235,6 +235,20 @@ rules:
 	require.Equal(t, []string{"firing drift; limits workspace=wrkspc_a,model_group=Opus,limiter=output_tokens_per_minute"}, k.at("03-10 11:02"))
 }
 
+// What is over says what it was about, also after a restart, when its window has nothing of it any more.
+func TestThresholdOverNamesItsSubject(t *testing.T) {
+	t.Parallel()
+	text := "rules: [{name: dear, notify: [chat], by: [api_key], threshold: {metric: cost_usd, window: 1h, above: 1}}]"
+	k := newKit(t, "03-01 00:00", text)
+	k.spent("03-03 10:00", 20)
+	k.data("03-01 00:00", "03-03 11:00")
+	require.Len(t, k.at("03-03 11:01"), 1)
+	k.rules(text)
+	k.data("03-05 00:00", "03-09 00:00")
+	require.Len(t, k.at("03-09 00:01"), 1)
+	require.Equal(t, "Cost of API key search-prod: $0.00 in the last hour (limit: $1.00)", k.chat.all[1].Alerts[0].Summary)
+}
+
 func TestBalance(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, "03-01 00:00", `
