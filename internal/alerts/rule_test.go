@@ -425,6 +425,46 @@ rules:
 	}
 }
 
+// What the store does not know of past times is said, not made up from what is known now.
+func TestBacktestOfWhatIsNotStored(t *testing.T) {
+	t.Parallel()
+	const text = `
+rules:
+  - {name: audit, notify: [chat], keys: {}}
+  - {name: new, notify: [chat], new: {what: [api_key, model]}}
+`
+	k := newKit(t, "03-03 12:30", text)
+	k.options.Audit = func(context.Context, string, time.Time) ([]AuditFinding, error) {
+		return []AuditFinding{{Check: "unused", Severity: spend.Warning, APIKeyID: "apikey_a", Summary: "unused"}}, nil
+	}
+	require.NoError(t, k.owner.SetLive(t.Context(), at("03-03 12:30")))
+	k.used("03-02 10:00", use{"wrkspc_a", "apikey_a", "claude-new", 1, 5, 0})
+	k.data("03-01 00:00", "03-05 00:00")
+	ks, err := k.store.APIKeys(t.Context(), testOrg)
+	require.NoError(t, err)
+	require.NoError(t, k.owner.SaveAPIKeys(t.Context(), append(ks, spend.APIKey{ID: "apikey_n", Name: "mystery", WorkspaceID: "wrkspc_b"}), at("03-03 20:00")))
+
+	w := spend.Window{Start: at("03-02 00:00"), End: at("03-04 00:00")}
+	rules := parseRules(t, text)
+	b, err := Backtest(t.Context(), k.options, testOrg, rules[0], w)
+	require.NoError(t, err)
+	require.Empty(t, b.Changes)
+	require.Equal(t, []string{"2026-03-02 00:00 UTC to 2026-03-04 00:00 UTC: what the audit found at past times is not stored"}, b.Notes)
+
+	b, err = Backtest(t.Context(), k.options, testOrg, rules[1], w)
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"2026-03-02 00:00 UTC to 2026-03-03 13:00 UTC: new API keys, admins and workspaces are known from 2026-03-03 12:30 UTC on",
+	}, b.Notes)
+	var fired []string
+	for _, c := range b.Changes {
+		if c.To == spend.Firing {
+			fired = append(fired, c.Alert.Subject)
+		}
+	}
+	require.Equal(t, []string{"model=claude-new", "api_key=apikey_n"}, fired)
+}
+
 // TestContributorsWithoutNotifier: the pages show them too.
 func TestContributorsWithoutNotifier(t *testing.T) {
 	t.Parallel()
