@@ -284,6 +284,39 @@ rules:
 	require.Equal(t, []string{"resolved prepaid in thread-1"}, k.at("03-12 01:01"), "paid")
 }
 
+// A balance that is used up was so on the day on which it was, however long ago.
+func TestBalanceRanOut(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-01 00:00", `
+rules:
+  - name: prepaid
+    notify: [chat]
+    balance: {amount_usd: 100, since: 2026-03-02, top_ups: [{at: 2026-03-12T08:00:00Z, amount_usd: 45}], below_usd: 20}
+`)
+	for d := 1; d < 32; d++ {
+		k.spent(fmt.Sprintf("03-%02d 10:00", d), 10)
+	}
+	for _, c := range []struct{ from, to, day, text string }{
+		{"03-01 00:00", "03-11 12:00", "03-11 00:00", "$0.00 left. It ran out on Wednesday, 11 March 2026"}, // to the cent
+		{"03-11 12:00", "03-12 00:00", "03-11 00:00", "$0.00 left. It ran out on Wednesday, 11 March 2026"},
+		{"03-12 00:00", "03-13 00:00", "", "$35.00 left, enough for 3.5 days at the present rate"},
+		{"03-13 00:00", "03-17 00:00", "03-16 00:00", "-$5.00 left. It ran out on Monday, 16 March 2026"},
+		{"03-17 00:00", "03-30 06:00", "03-16 00:00", "-$135.00 left. It ran out on Monday, 16 March 2026"},
+	} {
+		k.data(c.from, c.to)
+		k.at(c.to)
+		bs, err := k.store.Budgets(t.Context(), testOrg)
+		require.NoError(t, err)
+		as, err := k.store.Alerts(t.Context(), testOrg)
+		require.NoError(t, err)
+		require.Equal(t, "Prepaid balance of acme: "+c.text, as[0].Summary, c)
+		if c.day != "" {
+			require.Equal(t, storage.BudgetExceeded, bs[0].State, c)
+			require.Equal(t, at(c.day), bs[0].ExhaustedAt, c)
+		}
+	}
+}
+
 func TestNew(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, "03-10 00:00", `

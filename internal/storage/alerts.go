@@ -72,7 +72,7 @@ type Budget struct {
 	Spent       spend.Money
 	Forecast    spend.Money // for the period's end
 	Forecasted  bool        // whether there is a forecast
-	ExhaustedAt time.Time   // the day on which the limit was or will be reached, by its midnight in the zone; zero: not in this period, as far as can be told
+	ExhaustedAt time.Time   // the day on which the limit was or will be reached, by its midnight in the zone (of a balance: the time by which nothing is left); zero: not in this period, as far as can be told
 	State       string
 	AsOf        time.Time
 	Basis       spend.Basis
