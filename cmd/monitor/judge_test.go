@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/anthropic-monitor/monitor/internal/alerts"
+	"github.com/anthropic-monitor/monitor/internal/forecast"
 	"github.com/anthropic-monitor/monitor/internal/report/reporttest"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
@@ -73,6 +74,17 @@ func TestOutlook(t *testing.T) {
 	require.True(t, o.OK)
 	require.Zero(t, o.ExhaustedAt)
 	require.Contains(t, o.Note, "fewer than 7 days")
+
+	// Days of another zone are days of the period, and the limit is reached on one of them.
+	kolkata, err := time.LoadLocation("Asia/Kolkata")
+	require.NoError(t, err)
+	in := alerts.ForecastInput{Period: forecast.Month.Window(start, kolkata), Spent: 200 * spend.Dollar, Limit: 250 * spend.Dollar, Zone: kolkata}
+	for day := forecast.DayOf(in.Period.Start, kolkata); len(in.Days) < 20; day = forecast.DayOf(day.End, kolkata) {
+		in.Days, in.AsOf = append(in.Days, alerts.CostDay{Window: day, Cost: 10 * spend.Dollar}), day.End
+	}
+	o = outlook(in, 0)
+	require.InDelta(t, 300, o.Expected.USD(), 1)
+	require.Equal(t, time.Date(2026, 11, 24, 18, 0, 0, 0, time.UTC), o.ExhaustedAt, "the 25th there")
 
 	require.False(t, outlook(alerts.ForecastInput{AsOf: start, Period: month}, 0).OK)
 

@@ -22,11 +22,12 @@ type DigestState struct {
 
 // BudgetState is how far a budget is used.
 type BudgetState struct {
-	Name        string // of the rule, and what it is about
-	Spent       spend.Money
-	Limit       spend.Money
-	Forecast    spend.Money // for the period's end; 0: not known
-	ExhaustedAt time.Time   // when it is used up, as it goes on; zero: not in the period, or not known
+	Name      string // of the rule, and what it is about
+	Spent     spend.Money
+	Limit     spend.Money
+	Forecast  spend.Money // for the period's end; 0: not known
+	Exhausted time.Time   // the day, in its own zone, on which it ran out or runs out, as it goes on; zero: not in the period, or not known
+	Exceeded  bool        // it ran out
 }
 
 // How much a digest lists.
@@ -37,21 +38,32 @@ const (
 )
 
 // Digest writes the summary of an organization's spending in the window, against the window of the
-// same length before, and of how things stand at now. The text is plain lines, most important
-// first. Errors come from the store only.
+// same length before, and of how things stand at now. Figures are no finer than hours: both ends go
+// back to the full hour, so that digests of one window after the other join, and where nothing is
+// left between them it is the last whole hour that is told of. The text is plain lines, most
+// important first, and states the window that was summed. Errors come from the store only.
 func Digest(
 	ctx context.Context, store storage.Store, organization string, w spend.Window, state DigestState, now time.Time,
 ) (title, text string, err error) {
 	if w.End.After(now) {
 		w.End = now
 	}
-	d := digest{ctx: ctx, store: store, organization: organization, window: w}
-	d.before = spend.Window{Start: w.Start.Add(-w.Duration()), End: w.Start}
+	w = spend.Window{Start: spend.Hour.Floor(w.Start), End: spend.Hour.Floor(w.End)}
+	if w.Empty() {
+		w.Start = w.End.Add(-time.Hour)
+	}
+	d := digest{ctx: ctx, store: store, organization: organization}
 	name, err := d.name()
 	if err != nil {
 		return "", "", err
 	}
-	total, before, err := d.pair()
+	total, err := d.ask(w)
+	if err != nil {
+		return "", "", err
+	}
+	w = total.Window // more than was asked for where only whole days are known
+	d.window, d.before = w, spend.Window{Start: w.Start.Add(-w.Duration()), End: w.Start}
+	before, err := d.ask(d.before)
 	if err != nil {
 		return "", "", err
 	}
@@ -105,22 +117,23 @@ func (d *digest) name() (string, error) {
 	return d.organization, nil
 }
 
+func (d *digest) ask(w spend.Window, by ...spend.Dimension) (report.Answer, error) {
+	a, err := report.Run(d.ctx, d.store, report.Params{
+		Kind: report.Costs, From: w.Start, To: w.End, Step: report.StepTotal, By: by,
+		Where: []report.Filter{{Dimension: spend.ByOrganization, Values: []string{d.organization}}},
+	})
+	if err != nil {
+		return a, fmt.Errorf("digest: %w", err)
+	}
+	return a, nil
+}
+
 // pair asks the same question of the window and of the one before.
 func (d *digest) pair(by ...spend.Dimension) (now, before report.Answer, err error) {
-	ask := func(w spend.Window) (report.Answer, error) {
-		a, err := report.Run(d.ctx, d.store, report.Params{
-			Kind: report.Costs, From: w.Start, To: w.End, Step: report.StepTotal, By: by,
-			Where: []report.Filter{{Dimension: spend.ByOrganization, Values: []string{d.organization}}},
-		})
-		if err != nil {
-			return a, fmt.Errorf("digest: %w", err)
-		}
-		return a, nil
-	}
-	if now, err = ask(d.window); err != nil {
+	if now, err = d.ask(d.window, by...); err != nil {
 		return now, before, err
 	}
-	before, err = ask(d.before)
+	before, err = d.ask(d.before, by...)
 	return now, before, err
 }
 
@@ -303,8 +316,12 @@ func (d *digest) state(s DigestState) {
 		if b.Forecast > 0 {
 			line += ", forecast " + dollars(b.Forecast)
 		}
-		if !b.ExhaustedAt.IsZero() {
-			line += ", used up on " + formatDay(b.ExhaustedAt)
+		if !b.Exhausted.IsZero() {
+			word := "runs out on"
+			if b.Exceeded {
+				word = "ran out on"
+			}
+			line += fmt.Sprintf(", %s %s", word, b.Exhausted.Format(time.DateOnly))
 		}
 		d.line("%s", line)
 	}

@@ -19,7 +19,8 @@ func TestDigest(t *testing.T) {
 	store := reporttest.Filled(t)
 	state := alerts.DigestState{
 		Budgets: []alerts.BudgetState{
-			{Name: "team-budget, Default", Spent: 920 * spend.Dollar, Limit: 1000 * spend.Dollar, Forecast: 1250 * spend.Dollar, ExhaustedAt: reporttest.At(26, 0)},
+			{Name: "team-budget, Default", Spent: 920 * spend.Dollar, Limit: 1000 * spend.Dollar, Forecast: 1250 * spend.Dollar, Exhausted: reporttest.At(26, 0)},
+			{Name: "gone", Spent: 7 * spend.Dollar, Limit: 5 * spend.Dollar, Exhausted: reporttest.At(10, 0).In(time.FixedZone("west", -3600)), Exceeded: true},
 			{Name: "small", Spent: 0, Limit: 5 * spend.Dollar},
 		},
 		Alerts:   []spend.Alert{alerts.SampleAlert(reporttest.Now)},
@@ -42,6 +43,30 @@ func TestDigest(t *testing.T) {
 			require.NoError(t, err)
 			golden.Check(t, "digest/"+name+".txt", []byte(title+"\n\n"+text))
 		})
+	}
+}
+
+// Digests are of whole hours, say so, and join.
+func TestDigestOfWholeHours(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Filled(t)
+	minute := func(day, hour, minute int) time.Time {
+		return reporttest.At(day, hour).Add(time.Duration(minute) * time.Minute)
+	}
+	for _, c := range []struct {
+		from, to time.Time
+		now      time.Time
+		want     string
+	}{
+		{minute(20, 8, 30), minute(21, 8, 30), reporttest.Now, "from 2026-11-20 08:00 UTC to 2026-11-21 08:00 UTC (1 d)."},
+		{minute(21, 8, 30), minute(22, 8, 30), reporttest.Now, "from 2026-11-21 08:00 UTC to 2026-11-22 08:00 UTC (1 d)."},
+		{minute(20, 1, 3), minute(20, 1, 4), reporttest.Now, "from 2026-11-20 00:00 UTC to 2026-11-20 01:00 UTC (1 h)."},
+		{minute(20, 1, 45), minute(20, 2, 0), reporttest.Now, "from 2026-11-20 01:00 UTC to 2026-11-20 02:00 UTC (1 h)."},
+		{minute(20, 0, 0), minute(21, 0, 0), minute(20, 10, 20), "from 2026-11-20 00:00 UTC to 2026-11-20 10:00 UTC (10 h)."},
+	} {
+		_, text, err := alerts.Digest(t.Context(), store, reporttest.Acme, spend.Window{Start: c.from, End: c.to}, alerts.DigestState{}, c.now)
+		require.NoError(t, err)
+		require.Contains(t, text, "Spend of acme "+c.want)
 	}
 }
 

@@ -360,7 +360,7 @@ func (r *round) step(rule *rule, verdict verdict, subject string, findings map[s
 	case ok:
 		after = apply(after, f)
 	case s == well && after.State != spend.Inactive && verdict.well != nil && before.State != spend.Resolved:
-		if f, ok = verdict.well(subject); ok {
+		if f, ok = verdict.well(after); ok {
 			labels := after.Labels
 			after = apply(after, f)
 			after.Labels = labels

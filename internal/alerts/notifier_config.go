@@ -250,7 +250,7 @@ func (c NotifierConfig) Kind() string { return strings.Join(c.kinds(), ",") }
 
 // DigestConfig is a summary that is sent by schedule.
 type DigestConfig struct {
-	// When: five cron fields, a word such as @weekly, or @every and a duration; in UTC. It tells of the time since it was last due.
+	// When: five cron fields, a word such as @weekly, or @every and a duration; in UTC. It tells of the whole hours since it was last due.
 	Schedule string `yaml:"schedule"`
 	// The names of the notifiers that send it.
 	Notify config.OneOrMany[string] `yaml:"notify"`

@@ -79,8 +79,8 @@ type CostDay struct {
 	Cost spend.Money
 }
 
-// ForecastInput is what a forecast is made from. Days without a gap, oldest first, are what is known
-// of the eight weeks before AsOf and since the period's start; the last may be running.
+// ForecastInput is what a forecast is made from. Days of the zone without a gap, oldest first, are what
+// is known of the eight weeks before AsOf and since the period's start; the last may be running.
 type ForecastInput struct {
 	Days   []CostDay
 	AsOf   time.Time
@@ -96,6 +96,6 @@ type ForecastInput struct {
 type Outlook struct {
 	OK          bool        // false: too little is known
 	Expected    spend.Money // what the period will have cost
-	ExhaustedAt time.Time   // when the limit will be reached; zero: not in the period
+	ExhaustedAt time.Time   // a time of the day on which the limit will be reached, such as its start; zero: not in the period
 	Note        string      // why there is none
 }

@@ -299,10 +299,10 @@ type breakdown struct {
 // it says that they are well.
 type verdict struct {
 	findings []finding
-	unknown  func(subject string) bool            // nil: none
-	over     func(subject string) bool            // nil: none
-	well     func(subject string) (finding, bool) // what there is to say of one that is well; nil: nothing
-	note     string                               // what to say of the rule: why it is quiet
+	unknown  func(subject string) bool           // nil: none
+	over     func(subject string) bool           // nil: none
+	well     func(a spend.Alert) (finding, bool) // what there is to say of an alert that is well; nil: nothing
+	note     string                              // what to say of the rule: why it is quiet
 	putMarks []storage.BudgetMark
 	dropped  []storage.BudgetMark
 	budgets  []storage.Budget

@@ -131,8 +131,8 @@ func (c *AnomalyConfig) judge(ctx context.Context, v *view, r *rule) (verdict, e
 	if young > 0 {
 		out.note = fmt.Sprintf("%d are younger than two weeks and have no usual value yet", young)
 	}
-	out.well = func(subject string) (finding, bool) {
-		f, ok := judged[subject]
+	out.well = func(a spend.Alert) (finding, bool) {
+		f, ok := judged[a.Subject]
 		return f, ok
 	}
 	return out, nil

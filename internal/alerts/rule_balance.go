@@ -93,12 +93,7 @@ func (c *BalanceConfig) judge(ctx context.Context, v *view, r *rule) (verdict, e
 	for _, f := range t.cells {
 		used.add(f)
 	}
-	paid := c.AmountUSD
-	for _, x := range c.TopUps {
-		if !x.At.After(v.dataAt) {
-			paid += x.AmountUSD
-		}
-	}
+	paid := c.paid(v.dataAt)
 	left := paid - used.cost
 	days, err := c.days(ctx, v, s)
 	if err != nil {
@@ -115,11 +110,19 @@ func (c *BalanceConfig) judge(ctx context.Context, v *view, r *rule) (verdict, e
 		breakdown: &breakdown{metric: CostUSD, window: spend.Window{Start: latest(w.Start, w.End.AddDate(0, 0, -7)), End: w.End}},
 	}
 	low := c.BelowUSD > 0 && left < c.BelowUSD
-	if ok {
-		f.summary += fmt.Sprintf(", enough for %.1f days at the present rate", n)
-		if c.DaysLeft > 0 && n < c.DaysLeft && !low {
-			f.value, f.limit, f.unit = n, c.DaysLeft, spend.UnitDays
+	var ranOut time.Time
+	if left <= 0 {
+		if ranOut, err = c.ranOut(ctx, v, s, w); err != nil {
+			return verdict{}, err
 		}
+		if !ranOut.IsZero() {
+			f.summary += ". It ran out on " + ranOut.Format("Monday, 2 January 2006")
+		}
+	} else if ok {
+		f.summary += fmt.Sprintf(", enough for %.1f days at the present rate", n)
+	}
+	if ok && c.DaysLeft > 0 && n < c.DaysLeft && !low {
+		f.value, f.limit, f.unit = n, c.DaysLeft, spend.UnitDays
 	}
 	f.description = fmt.Sprintf("%s since %s used %s. The balance is what the configuration says was paid; the API does not tell it.",
 		v.org.Name, stamp(c.Since), formatValue(used.cost.USD(), spend.UnitUSD))
@@ -131,13 +134,47 @@ func (c *BalanceConfig) judge(ctx context.Context, v *view, r *rule) (verdict, e
 		status.ExhaustedAt = v.dataAt.Add(time.Duration(n * 24 * float64(time.Hour))).Truncate(time.Hour)
 	}
 	if left <= 0 {
-		status.State = storage.BudgetExceeded
+		status.State, status.ExhaustedAt = storage.BudgetExceeded, ranOut
 	}
-	out := verdict{well: func(string) (finding, bool) { return f, true }, budgets: []storage.Budget{status}}
+	out := verdict{well: func(spend.Alert) (finding, bool) { return f, true }, budgets: []storage.Budget{status}}
 	if low || ok && c.DaysLeft > 0 && n < c.DaysLeft {
 		out.findings = []finding{f}
 	}
 	return out, nil
+}
+
+// paid is the balance without what was used, with what was paid up to a time.
+func (c *BalanceConfig) paid(until time.Time) spend.Money {
+	paid := c.AmountUSD
+	for _, x := range c.TopUps {
+		if !x.At.After(until) {
+			paid += x.AmountUSD
+		}
+	}
+	return paid
+}
+
+// ranOut is the day, by its start, since whose end nothing is left of a balance that is used up in the
+// window. What was paid in between and used up as well does not count: it ran out again.
+func (c *BalanceConfig) ranOut(ctx context.Context, v *view, s *shape, w spend.Window) (time.Time, error) {
+	var since time.Time
+	var used spend.Money
+	for _, d := range w.Align(spend.Day).Buckets(spend.Day) {
+		t, err := v.sum(ctx, s, d.Intersect(w), false)
+		if err != nil {
+			return time.Time{}, err
+		}
+		for _, f := range t.cells {
+			used += f.cost
+		}
+		switch left := c.paid(earliest(d.End.Add(-time.Second), v.dataAt)) - used; {
+		case left > 0:
+			since = time.Time{}
+		case since.IsZero():
+			since = d.Start
+		}
+	}
+	return since, nil
 }
 
 // days are what the whole days before cost, as far as they are known.

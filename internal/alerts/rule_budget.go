@@ -117,9 +117,9 @@ func (c *BudgetConfig) judge(ctx context.Context, v *view, r *rule) (verdict, er
 		b.muted = map[string]bool{}
 	}
 	b.out.dropped = past
-	byDay := make([][]figures, len(days))
+	byDay := make([][]spend.Money, len(days))
 	for i := range days {
-		byDay[i], _ = g.sums(days[i].total)
+		byDay[i] = days[i].costs(g)
 	}
 	for i, group := range g.groups {
 		if !some[i] && len(b.marks[group.subject]) == 0 {
@@ -127,7 +127,7 @@ func (c *BudgetConfig) judge(ctx context.Context, v *view, r *rule) (verdict, er
 		}
 		costs := make([]CostDay, len(days))
 		for j := range days {
-			costs[j] = CostDay{days[j].window, byDay[j][i].cost}
+			costs[j] = CostDay{days[j].window, byDay[j][i]}
 		}
 		b.subject(group.subject, g.labels(group.subject), sums[i], costs)
 	}
@@ -137,39 +137,68 @@ func (c *BudgetConfig) judge(ctx context.Context, v *view, r *rule) (verdict, er
 	return b.out, nil
 }
 
-// budgetDay is a UTC day and its sums.
+// budgetDay is a day of the budget's zone and the sums of its parts, one of each UTC day that it lies in.
 type budgetDay struct {
+	window spend.Window
+	parts  []budgetPart
+}
+
+type budgetPart struct {
 	window spend.Window
 	total  total
 }
 
-// days are the whole days that are known before the data ends, and the one in which it does.
+// costs are what the day cost, by the rule's groups. Of a UTC day that is known as a whole only, the part
+// gets the share of its hours.
+func (d *budgetDay) costs(g *grouper) []spend.Money {
+	out := make([]spend.Money, len(g.groups))
+	for _, p := range d.parts {
+		sums, _ := g.sums(p.total)
+		asked, summed := p.window.Duration(), p.total.window.Duration()
+		for i, f := range sums {
+			if summed > asked {
+				f.cost = spend.Shares(f.cost, []spend.Money{spend.Money(asked), spend.Money(summed - asked)})[0]
+			}
+			out[i] += f.cost
+		}
+	}
+	return out
+}
+
+// days are the zone's whole days that are known before the data ends, and the one in which it does.
 func (c *BudgetConfig) days(ctx context.Context, v *view, s *shape, spent spend.Window) ([]budgetDay, error) {
-	from := earliest(spend.Day.Floor(v.dataAt).AddDate(0, 0, -historyDays), spend.Day.Floor(spent.Start))
+	zone := c.zone()
+	from := earliest(Daily.at(v.dataAt.AddDate(0, 0, -historyDays), zone).Start, Daily.at(spent.Start, zone).Start)
 	known, err := v.knownFrom(ctx, spend.Window{Start: from, End: v.dataAt})
 	if err != nil {
 		return nil, err
 	}
-	w := spend.Window{Start: known, End: spend.Day.Ceil(v.dataAt)}
-	if err := v.need(ctx, s, w, false); err != nil {
-		return nil, err
+	day := Daily.at(known, zone)
+	if day.Start.Before(known) {
+		day = Daily.at(day.End, zone)
 	}
-	var out []budgetDay
-	for _, d := range w.Buckets(spend.Day) {
-		in := d
-		if in.End.After(v.dataAt) {
-			in.End = spend.Hour.Ceil(v.dataAt)
-		}
-		t, err := v.sum(ctx, s, in, false)
-		if err != nil {
+	if day.Start.Equal(spend.Day.Floor(day.Start)) { // by whole days of UTC: all in few questions
+		if err := v.need(ctx, s, spend.Window{Start: day.Start, End: spend.Day.Ceil(v.dataAt)}, false); err != nil {
 			return nil, err
 		}
-		if d.End.After(v.dataAt) {
-			d.End = v.dataAt
+	}
+	var out []budgetDay
+	for ; day.Start.Before(v.dataAt); day = Daily.at(day.End, zone) {
+		d := budgetDay{window: day}
+		in := day
+		if in.End.After(v.dataAt) {
+			in.End = spend.Hour.Ceil(v.dataAt)
+			d.window.End = v.dataAt
 		}
-		if !d.Empty() {
-			out = append(out, budgetDay{d, t})
+		for _, u := range in.Align(spend.Day).Buckets(spend.Day) {
+			part := u.Intersect(in)
+			t, err := v.sum(ctx, s, part, false)
+			if err != nil {
+				return nil, err
+			}
+			d.parts = append(d.parts, budgetPart{part, t})
 		}
+		out = append(out, d)
 	}
 	return out, nil
 }
@@ -201,10 +230,10 @@ func (b *budgetJudge) subject(subject string, labels map[string]string, f figure
 		Limit: c.AmountUSD, Spent: f.cost, State: storage.BudgetOK, AsOf: v.dataAt, Basis: f.basis, Note: look.Note,
 	}
 	if look.OK {
-		status.Forecast, status.Forecasted, status.ExhaustedAt = look.Expected, true, look.ExhaustedAt
+		status.Forecast, status.Forecasted, status.ExhaustedAt = look.Expected, true, b.day(look.ExhaustedAt)
 	}
 	if f.cost >= c.AmountUSD {
-		status.State, status.ExhaustedAt = storage.BudgetExceeded, exhausted(days, b.period, c.AmountUSD)
+		status.State, status.ExhaustedAt = storage.BudgetExceeded, b.day(exhausted(days, b.period, c.AmountUSD))
 	}
 	if b.holes {
 		status.State, status.Forecasted, status.Forecast, status.ExhaustedAt = storage.BudgetWaiting, false, 0, time.Time{}
@@ -321,12 +350,12 @@ func (b *budgetJudge) finding(m storage.BudgetMark, key string, labels map[strin
 			out.description = fmt.Sprintf("Expected by the end: %s.", usd(status.Forecast))
 		}
 	}
-	if day := status.ExhaustedAt; !day.IsZero() {
+	if day := status.ExhaustedOn(); !day.IsZero() {
 		word := "It runs out on"
 		if status.State == storage.BudgetExceeded {
 			word = "It ran out on"
 		}
-		out.summary += fmt.Sprintf(". %s %s", word, day.In(c.zone()).Format("Monday, 2 January"))
+		out.summary += fmt.Sprintf(". %s %s", word, day.Format("Monday, 2 January"))
 	}
 	if f.unpriced > 0 {
 		out.description += "\n" + report.Count(f.unpriced) + " tokens have no known price and are not in it."
@@ -336,19 +365,19 @@ func (b *budgetJudge) finding(m storage.BudgetMark, key string, labels map[strin
 }
 
 // well says why an alert is over: a new period began, or the budget was changed.
-func (b *budgetJudge) well(subject string) (finding, bool) {
-	group, rest, _ := strings.Cut(","+subject, ",kind=")
+func (b *budgetJudge) well(a spend.Alert) (finding, bool) {
+	group, rest, _ := strings.Cut(","+a.Subject, ",kind=")
 	group = strings.TrimPrefix(group, ",")
 	current := strings.HasSuffix(rest, ",period="+b.period.Start.UTC().Format("2006-01-02T15"))
 	var spent spend.Money
-	var labels map[string]string
+	labels := a.Labels // who has spent nothing in the new period has no status
 	for _, s := range b.status {
 		if s.Subject == group {
 			spent, labels = s.Spent, s.Labels
 		}
 	}
 	f := finding{
-		subject: subject, value: spent.USD(), limit: b.c.AmountUSD.USD(), unit: spend.UnitUSD, asOf: b.v.dataAt,
+		subject: a.Subject, value: spent.USD(), limit: b.c.AmountUSD.USD(), unit: spend.UnitUSD, asOf: b.v.dataAt,
 	}
 	who := b.v.who(b.r, labels)
 	state := fmt.Sprintf("%s of %s spent so far", formatValue(spent.USD(), spend.UnitUSD), formatValue(b.c.AmountUSD.USD(), spend.UnitUSD))
@@ -358,6 +387,23 @@ func (b *budgetJudge) well(subject string) (finding, bool) {
 		f.summary = fmt.Sprintf("%s, %s: a new %s began, %s: %s", b.r.Name, who, b.c.Period, b.c.Period.shown(b.period, b.c.zone()), state)
 	}
 	return f, true
+}
+
+// day is the midnight of the zone's day that t, in the period, lies in; zero for the zero time. A day that
+// begins at no whole hour of UTC begins here at the hour before: of its two dates it is the one that most
+// of it has.
+func (b *budgetJudge) day(t time.Time) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	zone := b.c.zone()
+	day := Daily.at(earliest(t, b.period.End.Add(-time.Second)), zone)
+	y, m, d := day.Start.Add(day.Duration() / 2).In(zone).Date()
+	midnight := time.Date(y, m, d, 0, 0, 0, 0, zone)
+	if midnight.Day() != d { // the clock goes forward at midnight: the day begins at one
+		midnight = midnight.Add(time.Hour)
+	}
+	return midnight.UTC()
 }
 
 // exhausted is the start of the day, or of the first known part of the period, in which the limit

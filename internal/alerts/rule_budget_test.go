@@ -2,6 +2,7 @@ package alerts
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -80,6 +81,37 @@ func TestBudgetEachThresholdOnce(t *testing.T) {
 	h, err = k.store.AlertHistory(t.Context(), testOrg, spend.Window{Start: at("04-01 00:00"), End: at("04-02 00:00")}, 10)
 	require.NoError(t, err)
 	require.Equal(t, "month, acme: a new month began, April 2026: $0.00 of $100.00 spent so far", h[0].Alert.Summary)
+}
+
+// A new period says whose budget it is about, also of who has spent nothing in it.
+func TestBudgetNewPeriodNamesItsSubject(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-01 00:00", "")
+	k.options.Team = func(_, workspace, _ string) string { return "team of " + workspace }
+	k.rules(`
+rules:
+  - name: ws week
+    notify: [chat]
+    by: [workspace]
+    budget: {amount_usd: 10, period: week, actual: [100], forecast: []}
+  - name: team week
+    notify: [chat]
+    by: [team]
+    budget: {amount_usd: 10, period: week, actual: [100], forecast: []}
+`)
+	k.spent("03-03 10:00", 20)
+	k.data("03-01 00:00", "03-04 00:00")
+	require.Len(t, k.at("03-04 00:01"), 1)
+	k.data("03-04 00:00", "03-09 01:00")
+	require.Len(t, k.at("03-09 01:01"), 1)
+	var got []string
+	for _, a := range k.chat.all[1].Alerts {
+		got = append(got, a.Summary)
+	}
+	require.ElementsMatch(t, []string{
+		"ws week, workspace search: a new week began, the week from 2026-03-09: $0.00 of $10.00 spent so far",
+		"team week, team team of wrkspc_a: a new week began, the week from 2026-03-09: $0.00 of $10.00 spent so far",
+	}, got)
 }
 
 func TestBudgetFirstLookSendsTheHighestOnly(t *testing.T) {
@@ -182,6 +214,104 @@ rules:
 	bs, err := k.store.Budgets(t.Context(), testOrg)
 	require.NoError(t, err)
 	require.Equal(t, spend.Window{Start: at("03-04 05:00"), End: at("03-05 05:00")}, bs[0].Period)
+}
+
+// The day on which a budget runs out is one of its zone, also where that begins on no whole hour of UTC.
+func TestBudgetRunsOutOnADayOfItsZone(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		zone, period string
+		spent        string
+		day          string // as the message says it
+		at           string // its midnight
+	}{
+		{"America/Los_Angeles", "month", "03-10 20:00", "Tuesday, 10 March", "03-10 07:00"},
+		{"America/Los_Angeles", "month", "03-11 03:00", "Tuesday, 10 March", "03-10 07:00"},
+		{"Asia/Kolkata", "day", "03-10 18:00", "Wednesday, 11 March", "03-10 18:30"},
+		{"Asia/Kolkata", "day", "03-11 03:00", "Wednesday, 11 March", "03-10 18:30"},
+		{"Asia/Tokyo", "week", "03-10 16:00", "Wednesday, 11 March", "03-10 15:00"},
+		{"UTC", "month", "03-11 03:00", "Wednesday, 11 March", "03-11 00:00"},
+	} {
+		for _, over := range []bool{true, false} {
+			k := newKit(t, "02-20 00:00", "")
+			var in ForecastInput
+			k.options.Forecast = func(x ForecastInput) Outlook {
+				in = x
+				i := slices.IndexFunc(x.Days, func(d CostDay) bool { return d.Contains(at(c.spent)) })
+				return Outlook{OK: true, Expected: 200 * spend.Dollar, ExhaustedAt: x.Days[i].Start} // as the forecast does
+			}
+			amount, what := 10, "It ran out on "
+			if !over {
+				amount, what = 100, "It runs out on "
+			}
+			k.rules(fmt.Sprintf("rules: [{name: b, notify: [chat], budget: {amount_usd: %d, period: %s, time_zone: %s}}]", amount, c.period, c.zone))
+			k.spent(c.spent, 12)
+			k.data("02-20 00:00", "03-11 05:00")
+			require.Len(t, k.at("03-11 05:01"), 1, c)
+			require.Contains(t, k.alert().Summary, what+c.day, c)
+			bs, err := k.store.Budgets(t.Context(), testOrg)
+			require.NoError(t, err)
+			require.Equal(t, at(c.at), bs[0].ExhaustedAt, c)
+			require.Equal(t, c.day, bs[0].ExhaustedOn().Format("Monday, 2 January"), c)
+			require.True(t, bs[0].Period.Contains(bs[0].ExhaustedAt), c)
+
+			// What the forecast is made from are the zone's days, with what each cost.
+			for _, d := range in.Days {
+				day := Daily.at(d.Start, in.Zone)
+				day.End = earliest(day.End, in.AsOf)
+				require.Equal(t, day, d.Window, c)
+				cost := spend.Money(0)
+				if d.Contains(at(c.spent)) {
+					cost = 12 * spend.Dollar
+				}
+				require.Equal(t, cost, d.Cost, "%v %s", c, d.Window)
+			}
+			require.Greater(t, len(in.Days), 15)
+			require.True(t, slices.ContainsFunc(in.Days, func(d CostDay) bool { return d.Start.Equal(in.Period.Start) }), c)
+		}
+	}
+}
+
+// A day that has no midnight, as the clock goes forward then, is that day all the same.
+func TestBudgetDayWithoutMidnight(t *testing.T) {
+	t.Parallel()
+	zone, err := time.LoadLocation("America/Santiago")
+	require.NoError(t, err)
+	b := budgetJudge{c: &BudgetConfig{TimeZone: "America/Santiago"}, period: Monthly.at(at("09-06 12:00"), zone)}
+	require.Equal(t, "2026-09-06", b.day(at("09-06 12:00")).In(zone).Format(time.DateOnly))
+	require.Equal(t, "2026-09-30", b.day(b.period.End).In(zone).Format(time.DateOnly), "no later than the period")
+	require.Zero(t, b.day(time.Time{}))
+}
+
+// Of a day that is known as a whole only, days of another zone get the share of their hours.
+func TestBudgetOfAnotherZoneWithoutHours(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "02-20 00:00", "")
+	var in ForecastInput
+	k.options.Forecast = func(x ForecastInput) Outlook {
+		in = x
+		return Outlook{}
+	}
+	k.rules("rules: [{name: b, notify: [chat], budget: {amount_usd: 10, period: day, time_zone: Asia/Tokyo}}]")
+	k.spent("03-02 10:00", 24)
+	for _, d := range (spend.Window{Start: at("02-20 00:00"), End: at("03-08 00:00")}).Buckets(spend.Day) {
+		us := rows(k.hours, d)
+		for i := range us {
+			us[i].Bucket = d.Start
+		}
+		_, err := k.owner.ReplaceUsage(t.Context(), storage.Reading{Report: spend.ReportMessages, Grain: spend.Day, Window: d, At: d.End, DataAt: d.End}, us)
+		require.NoError(t, err)
+	}
+	k.spent("03-10 20:00", 1)
+	k.data("03-08 00:00", "03-11 05:00")
+	k.at("03-11 05:01")
+	got := map[string]spend.Money{}
+	for _, d := range in.Days {
+		if d.Cost > 0 {
+			got[d.Start.Format("01-02 15:04")] = d.Cost
+		}
+	}
+	require.Equal(t, map[string]spend.Money{"03-01 15:00": 15 * spend.Dollar, "03-02 15:00": 9 * spend.Dollar, "03-10 15:00": spend.Dollar}, got)
 }
 
 func TestPeriods(t *testing.T) {

@@ -61,9 +61,12 @@ func (c *NewConfig) judge(ctx context.Context, v *view, r *rule) (verdict, error
 		var fs []finding
 		var note string
 		var err error
-		if what == NewModel {
+		switch {
+		case what == NewModel:
 			fs, note, err = c.models(ctx, v, r)
-		} else {
+		case v.replay && v.now.Before(v.org.FirstSeenAt):
+			note = fmt.Sprintf("new API keys, admins and workspaces are known from %s on", stamp(v.org.FirstSeenAt))
+		default:
 			fs, err = c.listed(ctx, v, r, what)
 		}
 		if err != nil {

@@ -85,8 +85,8 @@ func (c *StaleConfig) judge(_ context.Context, v *view, _ *rule) (verdict, error
 		add("job", job, "Last success of the job "+job, last, grace)
 	}
 	out.findings = ordered(out.findings)
-	out.well = func(subject string) (finding, bool) {
-		f, ok := all[subject]
+	out.well = func(a spend.Alert) (finding, bool) {
+		f, ok := all[a.Subject]
 		return f, ok
 	}
 	return out, nil

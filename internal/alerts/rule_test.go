@@ -235,6 +235,20 @@ rules:
 	require.Equal(t, []string{"firing drift; limits workspace=wrkspc_a,model_group=Opus,limiter=output_tokens_per_minute"}, k.at("03-10 11:02"))
 }
 
+// What is over says what it was about, also after a restart, when its window has nothing of it any more.
+func TestThresholdOverNamesItsSubject(t *testing.T) {
+	t.Parallel()
+	text := "rules: [{name: dear, notify: [chat], by: [api_key], threshold: {metric: cost_usd, window: 1h, above: 1}}]"
+	k := newKit(t, "03-01 00:00", text)
+	k.spent("03-03 10:00", 20)
+	k.data("03-01 00:00", "03-03 11:00")
+	require.Len(t, k.at("03-03 11:01"), 1)
+	k.rules(text)
+	k.data("03-05 00:00", "03-09 00:00")
+	require.Len(t, k.at("03-09 00:01"), 1)
+	require.Equal(t, "Cost of API key search-prod: $0.00 in the last hour (limit: $1.00)", k.chat.all[1].Alerts[0].Summary)
+}
+
 func TestBalance(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, "03-01 00:00", `
@@ -268,6 +282,39 @@ rules:
 	require.InDelta(t, 10, k.alert().Value, 1e-9)
 	k.data("03-11 00:00", "03-12 01:00")
 	require.Equal(t, []string{"resolved prepaid in thread-1"}, k.at("03-12 01:01"), "paid")
+}
+
+// A balance that is used up was so on the day on which it was, however long ago.
+func TestBalanceRanOut(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-01 00:00", `
+rules:
+  - name: prepaid
+    notify: [chat]
+    balance: {amount_usd: 100, since: 2026-03-02, top_ups: [{at: 2026-03-12T08:00:00Z, amount_usd: 45}], below_usd: 20}
+`)
+	for d := 1; d < 32; d++ {
+		k.spent(fmt.Sprintf("03-%02d 10:00", d), 10)
+	}
+	for _, c := range []struct{ from, to, day, text string }{
+		{"03-01 00:00", "03-11 12:00", "03-11 00:00", "$0.00 left. It ran out on Wednesday, 11 March 2026"}, // to the cent
+		{"03-11 12:00", "03-12 00:00", "03-11 00:00", "$0.00 left. It ran out on Wednesday, 11 March 2026"},
+		{"03-12 00:00", "03-13 00:00", "", "$35.00 left, enough for 3.5 days at the present rate"},
+		{"03-13 00:00", "03-17 00:00", "03-16 00:00", "-$5.00 left. It ran out on Monday, 16 March 2026"},
+		{"03-17 00:00", "03-30 06:00", "03-16 00:00", "-$135.00 left. It ran out on Monday, 16 March 2026"},
+	} {
+		k.data(c.from, c.to)
+		k.at(c.to)
+		bs, err := k.store.Budgets(t.Context(), testOrg)
+		require.NoError(t, err)
+		as, err := k.store.Alerts(t.Context(), testOrg)
+		require.NoError(t, err)
+		require.Equal(t, "Prepaid balance of acme: "+c.text, as[0].Summary, c)
+		if c.day != "" {
+			require.Equal(t, storage.BudgetExceeded, bs[0].State, c)
+			require.Equal(t, at(c.day), bs[0].ExhaustedAt, c)
+		}
+	}
 }
 
 func TestNew(t *testing.T) {
@@ -409,6 +456,46 @@ rules:
 		require.NotEmpty(t, b.Changes)
 		require.ElementsMatch(t, lines(live, r.Name), lines(b.Changes, r.Name), r.Name)
 	}
+}
+
+// What the store does not know of past times is said, not made up from what is known now.
+func TestBacktestOfWhatIsNotStored(t *testing.T) {
+	t.Parallel()
+	const text = `
+rules:
+  - {name: audit, notify: [chat], keys: {}}
+  - {name: new, notify: [chat], new: {what: [api_key, model]}}
+`
+	k := newKit(t, "03-03 12:30", text)
+	k.options.Audit = func(context.Context, string, time.Time) ([]AuditFinding, error) {
+		return []AuditFinding{{Check: "unused", Severity: spend.Warning, APIKeyID: "apikey_a", Summary: "unused"}}, nil
+	}
+	require.NoError(t, k.owner.SetLive(t.Context(), at("03-03 12:30")))
+	k.used("03-02 10:00", use{"wrkspc_a", "apikey_a", "claude-new", 1, 5, 0})
+	k.data("03-01 00:00", "03-05 00:00")
+	ks, err := k.store.APIKeys(t.Context(), testOrg)
+	require.NoError(t, err)
+	require.NoError(t, k.owner.SaveAPIKeys(t.Context(), append(ks, spend.APIKey{ID: "apikey_n", Name: "mystery", WorkspaceID: "wrkspc_b"}), at("03-03 20:00")))
+
+	w := spend.Window{Start: at("03-02 00:00"), End: at("03-04 00:00")}
+	rules := parseRules(t, text)
+	b, err := Backtest(t.Context(), k.options, testOrg, rules[0], w)
+	require.NoError(t, err)
+	require.Empty(t, b.Changes)
+	require.Equal(t, []string{"2026-03-02 00:00 UTC to 2026-03-04 00:00 UTC: what the audit found at past times is not stored"}, b.Notes)
+
+	b, err = Backtest(t.Context(), k.options, testOrg, rules[1], w)
+	require.NoError(t, err)
+	require.Equal(t, []string{
+		"2026-03-02 00:00 UTC to 2026-03-03 13:00 UTC: new API keys, admins and workspaces are known from 2026-03-03 12:30 UTC on",
+	}, b.Notes)
+	var fired []string
+	for _, c := range b.Changes {
+		if c.To == spend.Firing {
+			fired = append(fired, c.Alert.Subject)
+		}
+	}
+	require.Equal(t, []string{"model=claude-new", "api_key=apikey_n"}, fired)
 }
 
 // TestContributorsWithoutNotifier: the pages show them too.

@@ -167,12 +167,12 @@ func (c *ThresholdConfig) judge(ctx context.Context, v *view, r *rule) (verdict,
 	if err != nil {
 		return verdict{}, err
 	}
-	out := verdict{well: func(subject string) (finding, bool) {
-		f, ok := values[subject]
-		if !ok {
-			return c.finding(v, r, g, t, subject, figures{}, 0), c.Metric.sums()
+	out := verdict{well: func(a spend.Alert) (finding, bool) {
+		f, ok := values[a.Subject]
+		if !ok { // after a restart nothing else tells what it is about
+			return c.finding(v, r, a.Labels, t, a.Subject, figures{}, 0), c.Metric.sums()
 		}
-		return c.finding(v, r, g, t, subject, f, c.value(f, whole)), true
+		return c.finding(v, r, g.labels(a.Subject), t, a.Subject, f, c.value(f, whole)), true
 	}}
 	if holes {
 		out.note = "hours of the window were never read: what is there may be too little"
@@ -185,7 +185,7 @@ func (c *ThresholdConfig) judge(ctx context.Context, v *view, r *rule) (verdict,
 			continue
 		}
 		if value := c.value(f, whole); c.crossed(f, value) {
-			out.findings = append(out.findings, c.finding(v, r, g, t, subject, f, value))
+			out.findings = append(out.findings, c.finding(v, r, g.labels(subject), t, subject, f, value))
 		}
 	}
 	if c.Metric == CacheHitRatio && out.unknown == nil { // without tokens there is no ratio, and nothing to resolve by
@@ -262,9 +262,10 @@ func (c *ThresholdConfig) value(f, whole figures) float64 {
 	return float64(f.cost) / float64(whole.cost)
 }
 
-func (c *ThresholdConfig) finding(v *view, r *rule, g *grouper, t total, subject string, f figures, value float64) finding {
+func (c *ThresholdConfig) finding(
+	v *view, r *rule, labels map[string]string, t total, subject string, f figures, value float64,
+) finding {
 	u := c.Metric.unit()
-	labels := g.labels(subject)
 	out := finding{
 		subject: subject, labels: labels, value: value, limit: c.limit(), unit: u, below: c.Below != nil, asOf: v.dataAt,
 		basis: f.basis, breakdown: &breakdown{metric: c.Metric, window: t.window, group: subject},
@@ -307,7 +308,7 @@ func (c *ThresholdConfig) drift(ctx context.Context, v *view, r *rule) (verdict,
 			v.who(r, nil), formatPercent(ratio), c.side(), formatPercent(c.limit())),
 		description: "Prices may have changed: see the section prices of the configuration.",
 	}
-	out := verdict{well: func(string) (finding, bool) { return f, true }}
+	out := verdict{well: func(spend.Alert) (finding, bool) { return f, true }}
 	if c.crossed(figures{}, ratio) {
 		out.findings = []finding{f}
 	}
@@ -350,8 +351,8 @@ func (c *ThresholdConfig) limits(ctx context.Context, v *view, r *rule) (verdict
 			out.findings = append(out.findings, f)
 		}
 	}
-	out.well = func(subject string) (finding, bool) {
-		f, ok := all[subject]
+	out.well = func(a spend.Alert) (finding, bool) {
+		f, ok := all[a.Subject]
 		return f, ok
 	}
 	return out, nil

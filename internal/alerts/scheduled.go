@@ -98,7 +98,10 @@ func (r *round) digestState(ctx context.Context) (DigestState, error) {
 		if who := subjectText(spend.Alert{Rule: b.Rule, Labels: b.Labels}); b.Subject != "" && who != "" {
 			name += ", " + who
 		}
-		s.Budgets = append(s.Budgets, BudgetState{Name: name, Spent: b.Spent, Limit: b.Limit, Forecast: b.Forecast, ExhaustedAt: b.ExhaustedAt})
+		s.Budgets = append(s.Budgets, BudgetState{
+			Name: name, Spent: b.Spent, Limit: b.Limit, Forecast: b.Forecast,
+			Exhausted: b.ExhaustedOn(), Exceeded: b.State == storage.BudgetExceeded,
+		})
 	}
 	if r.e.options.Audit == nil {
 		return s, nil

@@ -140,13 +140,13 @@ func Summary(f storage.AuditFinding) string {
 const fresh = time.Hour
 
 // Findings lists what the audit finds about an organization: by the stored evaluation where it is not
-// older than an hour, else by one as at now. It is what rules judge by.
+// older than an hour, nor of after now; else by one as at now. It is what rules judge by.
 func (a *Auditor) Findings(ctx context.Context, organization string, now time.Time) ([]storage.AuditFinding, error) {
 	stored, err := a.Store.Audit(ctx, organization)
 	if err != nil {
 		return nil, fmt.Errorf("stored audit: %w", err)
 	}
-	if !stored.EvaluatedAt.IsZero() && now.Sub(stored.EvaluatedAt) <= fresh {
+	if age := now.Sub(stored.EvaluatedAt); !stored.EvaluatedAt.IsZero() && age >= 0 && age <= fresh {
 		return stored.Findings, nil
 	}
 	evaluation, err := a.Evaluate(ctx, organization, now)

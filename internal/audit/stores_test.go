@@ -158,6 +158,9 @@ func TestEvaluate(t *testing.T) {
 		findings, err = auditor.Findings(ctx, organization, now.Add(time.Hour+time.Second))
 		require.NoError(t, err)
 		require.Len(t, findings, 2, "evaluated anew, with the configuration of now")
+		findings, err = auditor.Findings(ctx, organization, now.Add(-time.Second))
+		require.NoError(t, err)
+		require.Len(t, findings, 2, "what was found later was not known yet")
 
 		_, err = auditor.Evaluate(ctx, "5b0c7c2e-0000-4000-8000-000000000002", now)
 		require.ErrorIs(t, err, storage.ErrNotFound)

@@ -72,11 +72,20 @@ type Budget struct {
 	Spent       spend.Money
 	Forecast    spend.Money // for the period's end
 	Forecasted  bool        // whether there is a forecast
-	ExhaustedAt time.Time   // when the limit was or will be reached; zero: not in this period, as far as can be told
+	ExhaustedAt time.Time   // the day on which the limit was or will be reached, by its midnight in the zone (of a balance: the time by which nothing is left); zero: not in this period, as far as can be told
 	State       string
 	AsOf        time.Time
 	Basis       spend.Basis
 	Note        string
+}
+
+// ExhaustedOn is ExhaustedAt in the budget's zone, to be shown as a day; the zero time where it is that.
+func (b Budget) ExhaustedOn() time.Time {
+	zone, err := time.LoadLocation(b.TimeZone)
+	if err != nil || b.ExhaustedAt.IsZero() {
+		return b.ExhaustedAt.UTC() // of a database that knows zones that this machine does not
+	}
+	return b.ExhaustedAt.In(zone)
 }
 
 // RuleState is how a rule fares.

@@ -185,6 +185,14 @@ func budgetRow(o storage.OrganizationState, b storage.Budget) budget {
 	return row
 }
 
+// ExhaustedOn is the day of ExhaustedAt, by the budget's own calendar; empty where there is none.
+func (b budget) ExhaustedOn() string {
+	if b.ExhaustedAt == nil {
+		return ""
+	}
+	return storage.Budget{ExhaustedAt: *b.ExhaustedAt, TimeZone: b.TimeZone}.ExhaustedOn().Format(time.DateOnly)
+}
+
 func (s *server) budgets(r *http.Request) (any, error) {
 	if err := noParameters(r); err != nil {
 		return nil, err

@@ -219,7 +219,7 @@ func TestBudgetsOfEachKind(t *testing.T) {
 	e := storage.Evaluation{Now: reporttest.Now, PutBudgets: []storage.Budget{
 		{
 			Rule: "berlin week", PeriodName: "week", TimeZone: "Europe/Berlin", Period: berlin, Limit: 5 * spend.Dollar, Spent: 4 * spend.Dollar,
-			State: storage.BudgetOK, AsOf: reporttest.Now, Basis: spend.Mixed,
+			ExhaustedAt: reporttest.At(21, 23), State: storage.BudgetOK, AsOf: reporttest.Now, Basis: spend.Mixed,
 		},
 		{
 			Rule: "single day", PeriodName: "day", Period: spend.Window{Start: reporttest.At(22, 0), End: reporttest.At(23, 0)}, Limit: 5 * spend.Dollar,
@@ -230,6 +230,10 @@ func TestBudgetsOfEachKind(t *testing.T) {
 			Spent: 25 * spend.Dollar, ExhaustedAt: reporttest.At(22, 10).AddDate(0, 0, 40), State: storage.BudgetOK, AsOf: reporttest.Now, Basis: spend.Mixed,
 		},
 	}}
+	e.PutBudgets = append(e.PutBudgets, storage.Budget{
+		Rule: "used up", PeriodName: "balance", Period: spend.Window{Start: reporttest.At(1, 0), End: reporttest.Now}, Limit: 20 * spend.Dollar,
+		Spent: 25 * spend.Dollar, ExhaustedAt: reporttest.At(17, 0), State: storage.BudgetExceeded, AsOf: reporttest.Now, Basis: spend.Mixed,
+	})
 	for i := range 25 {
 		e.PutBudgets = append(e.PutBudgets, storage.Budget{
 			Rule: "keys", Subject: fmt.Sprintf("api_key=apikey_%d", i), Labels: map[string]string{"api_key": fmt.Sprintf("key %d", i)}, PeriodName: "month",
@@ -248,8 +252,8 @@ func TestBudgetsOfEachKind(t *testing.T) {
 	status, body, _ := ask(t, web.New(o), http.MethodGet, "/budgets")
 	require.Equal(t, http.StatusOK, status)
 	for _, text := range []string{
-		"week from 16 November 2026", "week from 9 November 2026", "Europe/Berlin", "Sunday, 22 November 2026", "Saturday, 21 November 2026",
-		"prepaid balance", "<strong>$75.00</strong> of $100.00 left", "enough for <strong>39 days</strong>", "until 2027-01-01", "key 24", "5 more, none of which has spent more than 4.0 %",
+		"week from 16 November 2026", "week from 9 November 2026", "Europe/Berlin", "It runs out on <strong>2026-11-22</strong>", "Sunday, 22 November 2026", "Saturday, 21 November 2026",
+		"prepaid balance", "<strong>$75.00</strong> of $100.00 left", "enough for <strong>39 days</strong>", "until 2027-01-01", "2026-11-01 00:00 UTC</time>. It ran out on <strong>2026-11-17</strong>.", "key 24", "5 more, none of which has spent more than 4.0 %",
 	} {
 		require.Contains(t, body, text)
 	}
