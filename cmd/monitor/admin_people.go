@@ -231,7 +231,7 @@ func (c adminOffboardCmd) Run(a *app) error {
 	costs, note := o.keyCosts(who.Keys, time.Now())
 	keys := sheet{columns: []string{"id", "name", "workspace", "status", "personal", "cost_usd", "basis"}}
 	for _, k := range who.Keys {
-		workspace, err := o.state.WorkspaceName(a.ctx, k.WorkspaceID)
+		workspace, err := o.state.WorkspaceLabel(a.ctx, k.WorkspaceID)
 		if err != nil {
 			return asUsage(err)
 		}
@@ -242,7 +242,7 @@ func (c adminOffboardCmd) Run(a *app) error {
 		} else if ok {
 			amount = f.Cost
 		}
-		keys.add(k.ID, k.Name, workspace, k.Status, k.PrincipalID != "", amount, string(f.Basis))
+		keys.add(k.ID, k.Label, workspace, k.Status, k.PrincipalID != "", amount, string(f.Basis))
 	}
 	if c.Format == "table" {
 		fmt.Fprintln(a.stdout, printable(leaving(who)))
@@ -267,7 +267,7 @@ func (c adminOffboardCmd) Run(a *app) error {
 // removed finds the entry of the log that says when somebody of that id, address or name was removed; it is
 // empty where there is none. Who shares a name with another must be told apart by the id.
 func (o *office) removed(text string) (found storage.AdminEntry, err error) {
-	store, err := o.storeIfAny()
+	store, err := o.storeIfAny(o.ctx)
 	if err != nil {
 		return found, nil // without a log nobody is known to be removed
 	}
@@ -313,7 +313,7 @@ func (o *office) keyCosts(keys []spend.APIKey, now time.Time) (map[string]report
 	if len(keys) == 0 {
 		return nil, ""
 	}
-	store, err := o.storeIfAny()
+	store, err := o.storeIfAny(o.ctx)
 	if err != nil {
 		return nil, unknown + err.Error() + ")"
 	}
