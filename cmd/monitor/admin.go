@@ -86,7 +86,30 @@ func (f adminFlags) open(a *app) (*office, error) {
 		known.Name = orgs[0].Name
 	}
 	state := admin.Read(client, func(what string) { fmt.Fprintf(a.stderr, "monitor: reading %s, which takes a while\n", what) })
-	return &office{app: a, adminFlags: f, config: config, org: orgs[0], known: known, state: state}, nil
+	o := &office{app: a, adminFlags: f, config: config, org: orgs[0], known: known, state: state}
+	state.Stored = o.inventory
+	return o, nil
+}
+
+// inventory is what the database, if there is one, knows of the organization. Nothing waits long for it: who
+// disables a key must not need the database to be told its name.
+func (o *office) inventory(ctx context.Context) (known admin.Inventory) {
+	ctx, stop := context.WithTimeout(ctx, 3*time.Second)
+	defer stop()
+	store, err := o.storeIfAny(ctx)
+	if err != nil {
+		return known
+	}
+	defer store.Close()
+	ws, err := store.Workspaces(ctx, o.known.ID)
+	if err != nil {
+		return known
+	}
+	ks, err := store.APIKeys(ctx, o.known.ID)
+	if err != nil {
+		return known
+	}
+	return admin.Inventory{Workspaces: ws, Keys: ks}
 }
 
 // asUsage gives errors about what was asked for their exit code, and those of the key an advice. Who stops
@@ -271,13 +294,13 @@ func isTerminal(x any) bool {
 }
 
 // storeIfAny opens the database if there is one: to look into it is no reason to make it.
-func (o *office) storeIfAny() (storage.Store, error) {
+func (o *office) storeIfAny(ctx context.Context) (storage.Store, error) {
 	if s := o.config.Storage.SQLite; s != nil {
 		if _, err := os.Stat(filepath.Clean(s.Path)); err != nil {
 			return nil, fmt.Errorf("there is no database yet: %w", err)
 		}
 	}
-	return openStore(o.ctx, o.app, o.config)
+	return openStore(ctx, o.app, o.config)
 }
 
 // each plans a step for each thing.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/admin"
+	"github.com/anthropic-monitor/monitor/internal/audit"
 	"github.com/anthropic-monitor/monitor/internal/report"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
@@ -206,9 +207,6 @@ type adminOffboardCmd struct {
 	Keys string `enum:"disable,archive,keep" default:"disable" help:"What to do with the keys they created: ${enum}."`
 }
 
-// costDays is how far back offboard looks for what keys cost.
-const costDays = 30
-
 // Run does what is left to do of letting somebody go.
 func (c adminOffboardCmd) Run(a *app) error {
 	o, err := c.open(a)
@@ -217,7 +215,11 @@ func (c adminOffboardCmd) Run(a *app) error {
 	}
 	who, err := o.state.Offboard(a.ctx, c.User, c.Keys)
 	if admin.IsAbsent(err) {
-		if gone, ok := o.removed(c.User); ok { // who has left is found by the id only
+		gone, e := o.removed(c.User)
+		switch {
+		case e != nil:
+			err = e
+		case gone.TargetID != "": // who has left is found by the id only
 			if who, err = o.state.Offboard(a.ctx, gone.TargetID, c.Keys); admin.IsAbsent(err) {
 				who, err = admin.Leaver{ID: gone.TargetID, Name: gone.TargetID}, nil
 			}
@@ -229,7 +231,7 @@ func (c adminOffboardCmd) Run(a *app) error {
 	costs, note := o.keyCosts(who.Keys, time.Now())
 	keys := sheet{columns: []string{"id", "name", "workspace", "status", "personal", "cost_usd", "basis"}}
 	for _, k := range who.Keys {
-		workspace, err := o.state.WorkspaceName(a.ctx, k.WorkspaceID)
+		workspace, err := o.state.WorkspaceLabel(a.ctx, k.WorkspaceID)
 		if err != nil {
 			return asUsage(err)
 		}
@@ -240,7 +242,7 @@ func (c adminOffboardCmd) Run(a *app) error {
 		} else if ok {
 			amount = f.Cost
 		}
-		keys.add(k.ID, k.Name, workspace, k.Status, k.PrincipalID != "", amount, string(f.Basis))
+		keys.add(k.ID, k.Label, workspace, k.Status, k.PrincipalID != "", amount, string(f.Basis))
 	}
 	if c.Format == "table" {
 		fmt.Fprintln(a.stdout, printable(leaving(who)))
@@ -262,20 +264,33 @@ func (c adminOffboardCmd) Run(a *app) error {
 		sheetField{"keys", keys.objects()}, sheetField{"cost_note", note})
 }
 
-// removed finds the entry of the log that says when somebody of that name was removed.
-func (o *office) removed(text string) (storage.AdminEntry, bool) {
-	store, err := o.storeIfAny()
+// removed finds the entry of the log that says when somebody of that id, address or name was removed; it is
+// empty where there is none. Who shares a name with another must be told apart by the id.
+func (o *office) removed(text string) (found storage.AdminEntry, err error) {
+	store, err := o.storeIfAny(o.ctx)
 	if err != nil {
-		return storage.AdminEntry{}, false
+		return found, nil // without a log nobody is known to be removed
 	}
 	defer store.Close()
 	entries, err := store.AdminLog(o.ctx, storage.AdminFilter{
-		Organization: o.known.ID, Action: admin.MemberRemove, Target: text, Outcome: storage.AdminDone, Limit: 1,
+		Organization: o.known.ID, Action: admin.MemberRemove, Outcome: storage.AdminDone,
 	})
-	if err != nil || len(entries) == 0 || strings.HasSuffix(text, "*") {
-		return storage.AdminEntry{}, false
+	if err != nil {
+		return found, err
 	}
-	return entries[0], true
+	var ids, candidates []string
+	for _, e := range entries {
+		called := slices.ContainsFunc([]string{e.TargetID, e.TargetName, e.Arguments["name"]}, func(name string) bool {
+			return name != "" && strings.EqualFold(name, text)
+		})
+		if called && !slices.Contains(ids, e.TargetID) {
+			ids, candidates, found = append(ids, e.TargetID), append(candidates, fmt.Sprintf("%s (%s)", e.TargetID, e.TargetName)), e
+		}
+	}
+	if len(ids) > 1 {
+		return found, usageError{fmt.Errorf("%q is the name of %d who were removed: give the id of one: %s", text, len(ids), strings.Join(candidates, ", "))}
+	}
+	return found, nil
 }
 
 // leaving says who leaves.
@@ -298,12 +313,12 @@ func (o *office) keyCosts(keys []spend.APIKey, now time.Time) (map[string]report
 	if len(keys) == 0 {
 		return nil, ""
 	}
-	store, err := o.storeIfAny()
+	store, err := o.storeIfAny(o.ctx)
 	if err != nil {
 		return nil, unknown + err.Error() + ")"
 	}
 	defer store.Close()
-	window := spend.Window{Start: spend.Day.Floor(now).AddDate(0, 0, -costDays), End: spend.Hour.Ceil(now)}
+	window := audit.CostWindow(now) // for a key that both tell of, the same figure
 	p := report.Params{Kind: report.Costs, From: window.Start, To: window.End, Step: report.StepTotal, By: []spend.Dimension{spend.ByAPIKey}}
 	ids := report.Filter{Dimension: spend.ByAPIKey}
 	for _, k := range keys {
@@ -326,7 +341,7 @@ func (o *office) keyCosts(keys []spend.APIKey, now time.Time) (map[string]report
 		f.Add(r.Figures)
 		costs[r.APIKeyID] = f
 	}
-	note := fmt.Sprintf("%d days from %s, as of %s UTC", costDays, window.Start.Format(time.DateOnly), answer.AsOf.UTC().Format("2006-01-02 15:04"))
+	note := fmt.Sprintf("%d days from %s, as of %s UTC", audit.CostDays, window.Start.Format(time.DateOnly), answer.AsOf.UTC().Format("2006-01-02 15:04"))
 	if answer.MissingHours > 0 {
 		note += fmt.Sprintf(", without %d hours that were not read yet", answer.MissingHours)
 	}

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"io/fs"
 	"net/http"
 	"path/filepath"
@@ -16,7 +17,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/anthropic-monitor/monitor/internal/admin"
 	"github.com/anthropic-monitor/monitor/internal/sim"
+	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 // adminRow is a line of a list in JSON.
@@ -116,6 +120,59 @@ func TestAdminBesideTheDaemon(t *testing.T) {
 			require.Equal(t, "hugo.petit@acme-robotics.example done", w.outcomes("--limit", "1")[0])
 		})
 	}
+}
+
+// TestOffboardTellsTheCostThatAReportTells asks offboard and a report what somebody's keys cost in the last 30 days.
+func TestOffboardTellsTheCostThatAReportTells(t *testing.T) {
+	t.Parallel()
+	now := fullHour()
+	w := newWorld(t, "sqlite", sim.Options{Seed: 1, Now: func() time.Time { return now }, Start: now.AddDate(0, 0, -35)}, "backfill: 33d\n")
+	w.monitor("once")
+	first := spend.Day.Floor(time.Now()).AddDate(0, 0, -29).Format(time.DateOnly)
+	want := map[any]any{}
+	for _, r := range w.list("report", "--by", "api_key", "--step", "total", "--from", first) {
+		want[r["api_key_id"]] = r["cost_usd"]
+	}
+	var answer struct {
+		Keys []adminRow
+		Note string `json:"cost_note"`
+	}
+	out := w.monitor("admin", "offboard", "Dev Patel", "--dry-run", "--format", "json")
+	require.NoError(t, json.Unmarshal([]byte(out), &answer))
+	require.True(t, strings.HasPrefix(answer.Note, "30 days from "+first+", "), answer.Note)
+	require.NotEmpty(t, answer.Keys)
+	for _, k := range answer.Keys {
+		if cost := k["cost_usd"]; cost != "0" || want[k["id"]] != nil {
+			require.Equal(t, want[k["id"]], cost, k["name"])
+		}
+	}
+}
+
+// TestOffboardAgain lets go of somebody who was removed before, by whatever they were called.
+func TestOffboardAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "sqlite", punctual(fullHour()), "")
+	id := w.list("admin", "members", "list", "--where", "name=Hugo Petit")[0]["id"].(string)
+	require.Contains(t, w.monitor("admin", "offboard", "Hugo Petit", "--yes"), "done           member.remove")
+	for _, text := range []string{"Hugo Petit", "hugo petit", "hugo.petit@acme-robotics.example", id} {
+		require.Contains(t, w.monitor("admin", "offboard", text, "--yes"), id+", who is no member any more", text)
+	}
+
+	// Another one of that name: nobody guesses who is meant.
+	store := w.open()
+	orgs, err := store.Organizations(t.Context())
+	require.NoError(t, err)
+	entry, err := store.BeginAdmin(t.Context(), storage.AdminEntry{
+		Organization: orgs[0].ID, StartedAt: time.Now(), Action: admin.MemberRemove, TargetID: "user_other", TargetName: "hugo@other.example",
+		Arguments: map[string]string{"name": "Hugo Petit"},
+	})
+	require.NoError(t, err)
+	require.NoError(t, store.FinishAdmin(t.Context(), entry, "", storage.AdminOutcome{Outcome: storage.AdminDone}))
+	require.NoError(t, store.Close())
+	require.Contains(t, w.monitor("admin", "offboard", "hugo@other.example", "--yes"), "user_other, who is no member any more")
+	err = w.app(t.Context(), io.Discard, io.Discard).run([]string{"--config", w.config, "admin", "offboard", "Hugo Petit", "--yes"})
+	require.EqualError(t, err, `"Hugo Petit" is the name of 2 who were removed: give the id of one: user_other (hugo@other.example), `+
+		id+" (hugo.petit@acme-robotics.example)")
 }
 
 // TestOnlyAdminWrites runs everything that collects and looks at what the API was asked.

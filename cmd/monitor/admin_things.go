@@ -7,7 +7,6 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/admin"
 	"github.com/anthropic-monitor/monitor/internal/spend"
-	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 type adminWorkspacesCmd struct {
@@ -39,7 +38,7 @@ func (c adminWorkspacesListCmd) Run(a *app) error {
 	}
 	s := sheet{columns: []string{"id", "name", "status", "default", "created_at", "archived_at", "tags"}}
 	for _, x := range ws {
-		s.add(x.ID, storage.WorkspaceName(x), admin.WorkspaceStatus(x), x.Default, x.CreatedAt, x.ArchivedAt, x.Tags)
+		s.add(x.ID, x.Label, admin.WorkspaceStatus(x), x.Default, x.CreatedAt, x.ArchivedAt, x.Tags)
 	}
 	return o.show(s)
 }
@@ -136,7 +135,7 @@ func (c adminSeatsListCmd) Run(a *app) error {
 	}
 	s := sheet{columns: []string{"workspace_id", "workspace", "user_id", "email", "name", "role"}}
 	for _, seat := range seats {
-		s.add(x.ID, storage.WorkspaceName(x), seat.Member.ID, seat.Member.Email, seat.Member.Name, seat.Role)
+		s.add(x.ID, x.Label, seat.Member.ID, seat.Member.Email, seat.Member.Name, seat.Role)
 	}
 	return o.show(s)
 }
@@ -255,7 +254,7 @@ func (c adminKeysListCmd) Run(a *app) error {
 	}
 	s := sheet{columns: []string{"id", "name", "workspace", "status", "creator", "hint", "created_at", "expires_at"}}
 	for _, k := range ks {
-		workspace, err := o.state.WorkspaceName(a.ctx, k.WorkspaceID)
+		workspace, err := o.state.WorkspaceLabel(a.ctx, k.WorkspaceID)
 		if err != nil {
 			return asUsage(err)
 		}
@@ -263,7 +262,7 @@ func (c adminKeysListCmd) Run(a *app) error {
 		if err != nil {
 			return asUsage(err)
 		}
-		s.add(k.ID, k.Name, workspace, k.Status, creator, k.Hint, k.CreatedAt, k.ExpiresAt)
+		s.add(k.ID, k.Label, workspace, k.Status, creator, k.Hint, k.CreatedAt, k.ExpiresAt)
 	}
 	return o.show(s)
 }
@@ -361,7 +360,7 @@ func (c adminRateLimitsShowCmd) Run(a *app) error {
 	}
 	s := sheet{columns: []string{"workspace", "group", "type", "limiter", "value", "models"}}
 	for _, l := range ls {
-		workspace, err := o.state.WorkspaceName(a.ctx, l.WorkspaceID)
+		workspace, err := o.state.WorkspaceLabel(a.ctx, l.WorkspaceID)
 		if err != nil {
 			return asUsage(err)
 		}

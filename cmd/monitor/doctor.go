@@ -225,6 +225,8 @@ func keyAdvice(err error) error {
 		return fmt.Errorf("%w (the key is unknown, revoked or expired: %s)", err, whereKeys)
 	case e.Kind == adminapi.KindPermission:
 		return fmt.Errorf("%w (this is no Admin API key, or the account is an individual one, which has no Admin API: %s)", err, whereKeys)
+	case e.Kind == adminapi.KindNotFound && e.Type == "": // the API says of what kind its errors are
+		return fmt.Errorf("%w (this is not the Admin API: check base_url)", err)
 	default:
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/anthropic-monitor/monitor/internal/adminapi"
 	"github.com/anthropic-monitor/monitor/internal/pgtest"
 	"github.com/anthropic-monitor/monitor/internal/sim"
 )
@@ -393,4 +394,14 @@ func TestAPIInTrouble(t *testing.T) {
 			r.stop()
 		})
 	}
+}
+
+// TestBaseURLOfSomethingElse asks something that is not the Admin API.
+func TestBaseURLOfSomethingElse(t *testing.T) {
+	t.Parallel()
+	notFound := &adminapi.Error{Endpoint: "me", Status: http.StatusNotFound, Kind: adminapi.KindNotFound, Message: "Not Found"}
+	require.EqualError(t, keyAdvice(notFound), "me: 404 not_found: Not Found (this is not the Admin API: check base_url)")
+	require.ErrorAs(t, keyAdvice(notFound), new(*adminapi.Error))
+	notFound.Type = "not_found_error"
+	require.EqualError(t, keyAdvice(notFound), "me: 404 not_found: Not Found")
 }

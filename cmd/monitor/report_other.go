@@ -38,9 +38,13 @@ func (c reportCmd) other(now time.Time) (question, error) {
 	}
 	switch {
 	case c.Step != string(report.StepTotal):
-		return nil, fmt.Errorf("--step %s goes with cost and usage only", c.Step)
-	case c.Compare, c.Limit != 0, c.Sort != "auto", c.WhatIf != "":
-		return nil, errors.New("--compare, --sort, --limit and --what-if go with cost and usage only")
+		return nil, fmt.Errorf("--step %s goes with cost, usage and --efficiency only", c.Step)
+	case c.Compare:
+		return nil, errors.New("--compare goes with cost and usage only")
+	case c.Limit != 0, c.Sort != "auto":
+		return nil, errors.New("--limit and --sort go with cost, usage and --efficiency only")
+	case c.WhatIf != "":
+		return nil, errors.New("--what-if shows the efficiency: it goes with no other figures")
 	}
 	values, err := c.values()
 	if err != nil {

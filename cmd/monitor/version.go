@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"runtime/debug"
 )
@@ -39,11 +40,22 @@ func buildInfo() (release, commit, goVersion string) {
 	return cmp.Or(release, "devel"), cmp.Or(commit, "unknown"), info.GoVersion
 }
 
-type versionCmd struct{}
+type versionCmd struct {
+	Format string `enum:"text,json" default:"text" help:"Output as ${enum}."`
+}
 
-// Run prints one line.
-func (versionCmd) Run(a *app) error {
+// Run prints one line, or the same for programs.
+func (c versionCmd) Run(a *app) error {
 	release, commit, goVersion := buildInfo()
+	if c.Format == "json" {
+		e := json.NewEncoder(a.stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(struct {
+			Version string `json:"version"`
+			Commit  string `json:"commit"`
+			Go      string `json:"go_version"`
+		}{release, commit, goVersion})
+	}
 	_, err := fmt.Fprintf(a.stdout, "monitor %s (commit %s, %s)\n", release, commit, goVersion)
 	return err
 }

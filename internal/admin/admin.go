@@ -51,6 +51,10 @@ type State struct {
 	workspaces []spend.Workspace
 	keys       []spend.APIKey
 	roles      map[string][]spend.WorkspaceMember // by workspace
+
+	// Stored, where not nil, is asked for what a store knows of the organization, once names are shared.
+	Stored func(ctx context.Context) Inventory
+	stored *Inventory
 }
 
 // Read returns the organization's state, which reads through the client. slow, where not nil, is told
@@ -84,14 +88,33 @@ func (s *State) Invites(ctx context.Context) ([]spend.Invite, error) {
 	return cached(ctx, &s.invites, s.api.Invites)
 }
 
-// Workspaces lists the workspaces, archived ones and the default one included.
+// Workspaces lists the workspaces, archived ones and the default one included, with their labels.
 func (s *State) Workspaces(ctx context.Context) ([]spend.Workspace, error) {
-	return cached(ctx, &s.workspaces, s.api.Workspaces)
+	return cached(ctx, &s.workspaces, func(ctx context.Context) ([]spend.Workspace, error) {
+		all, err := s.api.Workspaces(ctx)
+		giveLabels(all, labelledWorkspace, func() []spend.Workspace { return s.inventory(ctx).Workspaces })
+		return all, err
+	})
 }
 
-// Keys lists the keys of every status.
+// Keys lists the keys of every status, with their labels.
 func (s *State) Keys(ctx context.Context) ([]spend.APIKey, error) {
-	return cached(ctx, &s.keys, s.api.APIKeys)
+	return cached(ctx, &s.keys, func(ctx context.Context) ([]spend.APIKey, error) {
+		all, err := s.api.APIKeys(ctx)
+		giveLabels(all, labelledKey, func() []spend.APIKey { return s.inventory(ctx).Keys })
+		return all, err
+	})
+}
+
+// inventory asks the store the first time.
+func (s *State) inventory(ctx context.Context) Inventory {
+	if s.stored == nil {
+		s.stored = &Inventory{}
+		if s.Stored != nil {
+			*s.stored = s.Stored(ctx)
+		}
+	}
+	return *s.stored
 }
 
 // WorkspaceMembers lists who was given a role in the workspace; the default one, which everybody is in,

@@ -73,15 +73,22 @@ func one[T any](what, text string, all []T, name func(T) named) (T, error) {
 		n := name(t)
 		names = append(append(names, n.names...), n.id)
 	}
+	return zero, UsageError{absent{fmt.Errorf("there is no %s %q%s", what, text, meant(text, names))}}
+}
+
+// meant asks for the name that may have been meant; it is empty where none is near.
+func meant(text string, names []string) string {
 	if near := config.Nearest(text, names); near != "" {
-		return zero, UsageError{absent{fmt.Errorf("there is no %s %q (did you mean %q?)", what, text, near)}}
+		return fmt.Sprintf(" (did you mean %q?)", near)
 	}
-	if near := containing(text, names); len(near) == 1 {
-		return zero, UsageError{absent{fmt.Errorf("there is no %s %q (did you mean %s?)", what, text, near[0])}}
-	} else if len(near) > 1 {
-		return zero, UsageError{absent{fmt.Errorf("there is no %s %q (did you mean one of %s?)", what, text, strings.Join(near, ", "))}}
+	switch near := containing(text, names); len(near) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf(" (did you mean %s?)", near[0])
+	default:
+		return fmt.Sprintf(" (did you mean one of %s?)", strings.Join(near, ", "))
 	}
-	return zero, UsageError{absent{fmt.Errorf("there is no %s %q", what, text)}}
 }
 
 // containing lists up to five names that hold the text, or the part of it before the @.

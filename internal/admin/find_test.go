@@ -1,12 +1,15 @@
 package admin_test
 
 import (
+	"context"
+	"fmt"
 	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/anthropic-monitor/monitor/internal/admin"
+	"github.com/anthropic-monitor/monitor/internal/spend"
 )
 
 // withoutIDs makes texts comparable.
@@ -124,4 +127,104 @@ func TestWhere(t *testing.T) {
 	isUsage(t, err, `--where "inactive": write FIELD=VALUE, for example id=…; fields are id, name, status, workspace, creator`)
 	_, err = admin.ParseWhere([]string{"statsu=inactive"}, admin.KeyFields)
 	isUsage(t, err, `--where "statsu=inactive": there is no field "statsu" here (did you mean status?); fields are id, name, status, workspace, creator`)
+}
+
+func TestWhereKnowsShownNames(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s, ctx := b.state(), t.Context()
+	shared, err := s.SelectWorkspaces(ctx, admin.Where{"name": {"staging"}})
+	require.NoError(t, err)
+	require.Len(t, shared, 2)
+	all, err := s.SelectKeys(ctx, admin.Where{"workspace": {"staging"}})
+	require.NoError(t, err)
+	require.NotEqual(t, shared[0].Label, shared[1].Label)
+	found := 0
+	for i, x := range shared {
+		name := "staging (" + x.ID[len(x.ID)-6:] + ")"
+		require.Contains(t, []string{"staging", name}, x.Label)
+		ws, err := s.SelectWorkspaces(ctx, admin.Where{"name": {name}})
+		require.NoError(t, err)
+		require.Equal(t, []spend.Workspace{shared[i]}, ws)
+		keys, err := s.SelectKeys(ctx, admin.Where{"workspace": {name}})
+		require.NoError(t, err)
+		for _, k := range keys {
+			require.Equal(t, x.ID, k.WorkspaceID)
+		}
+		found += len(keys)
+		if x.ArchivedAt.IsZero() {
+			_, err = s.SelectMembers(ctx, admin.Where{"workspace": {name}})
+			require.NoError(t, err)
+		}
+	}
+	require.Equal(t, len(all), found)
+	keys, err := s.SelectKeys(ctx, admin.Where{"name": {"ci"}})
+	require.NoError(t, err)
+	require.NotEqual(t, keys[0].Label, keys[1].Label)
+	for _, k := range keys {
+		one, err := s.SelectKeys(ctx, admin.Where{"name": {"ci (" + k.ID[len(k.ID)-6:] + ")"}})
+		require.NoError(t, err)
+		require.Equal(t, []spend.APIKey{k}, one)
+	}
+
+	// What the store calls them stays, though it saw them in another order, and more of them.
+	other := b.state()
+	other.Stored = func(context.Context) admin.Inventory {
+		first := shared[1]
+		first.Label = "staging"
+		return admin.Inventory{Workspaces: []spend.Workspace{first, {ID: "wrkspc_gone", Name: "research", Label: "research"}}}
+	}
+	label, err := other.WorkspaceLabel(ctx, shared[1].ID)
+	require.NoError(t, err)
+	require.Equal(t, "staging", label)
+	label, err = other.WorkspaceLabel(ctx, shared[0].ID)
+	require.NoError(t, err)
+	require.Equal(t, "staging ("+shared[0].ID[len(shared[0].ID)-6:]+")", label)
+	research, err := other.Workspace(ctx, "research")
+	require.NoError(t, err)
+	require.Equal(t, "research ("+research.ID[len(research.ID)-6:]+")", research.Label)
+}
+
+func TestWhereRefusesWhatDoesNotExist(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	s, ctx := b.state(), t.Context()
+	production, err := s.Workspace(ctx, "production")
+	require.NoError(t, err)
+	members := func(w admin.Where) error { _, err := s.SelectMembers(ctx, w); return err }
+	invites := func(w admin.Where) error { _, err := s.SelectInvites(ctx, w); return err }
+	workspaces := func(w admin.Where) error { _, err := s.SelectWorkspaces(ctx, w); return err }
+	seats := func(w admin.Where) error { _, err := s.SelectSeats(ctx, production, w); return err }
+	keys := func(w admin.Where) error { _, err := s.SelectKeys(ctx, w); return err }
+	for _, test := range []struct {
+		ask          func(admin.Where) error
+		field, value string
+		want         string // the end of the error; empty: none
+	}{
+		{keys, "workspace", "nosuch", `there is no workspace "nosuch"`},
+		{keys, "workspace", "stagin", `there is no workspace "stagin" (did you mean "staging"?)`},
+		{keys, "workspace", "stag", `there is no workspace "stag" (did you mean "staging"?)`},
+		{keys, "workspace", "staging (nosuch)", `there is no workspace "staging (nosuch)"`},
+		{keys, "workspace", "zz*", `there is no workspace "zz*"`},
+		{keys, "workspace", "*", ""},
+		{keys, "workspace", "", ""},
+		{keys, "workspace", "default", ""},
+		{keys, "status", "disabled", `there is no status "disabled"; there is active, archived, expired, inactive`},
+		{keys, "status", "EXPIRED", ""},
+		{keys, "creator", "dev.patel@acme-robotics.exampl", `there is no creator "dev.patel@acme-robotics.exampl" (did you mean "dev.patel@acme-robotics.example"?)`},
+		{keys, "creator", "Hugo Petit", ""},
+		{members, "workspace", "nosuch", `there is no workspace "nosuch"`},
+		{members, "role", "developper", `there is no role "developper" (did you mean "developer"?)`},
+		{members, "role", "claude_code_user", ""},
+		{invites, "status", "open", `there is no status "open"; there is accepted, deleted, expired, pending`},
+		{workspaces, "status", "active", `there is no status "active"; there is archived, live`},
+		{seats, "role", "workspace_admn", `there is no role "workspace_admn" (did you mean "workspace_admin"?)`},
+	} {
+		err := test.ask(admin.Where{test.field: {test.value}})
+		if test.want == "" {
+			require.NoError(t, err, "%s=%s", test.field, test.value)
+			continue
+		}
+		isUsage(t, err, fmt.Sprintf("--where %q: %s", test.field+"="+test.value, test.want))
+	}
 }

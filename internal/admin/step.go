@@ -256,6 +256,8 @@ const ownKey = "only the Console can make an admin again; if the admin key in us
 func (s *State) RemoveMember(ctx context.Context, m spend.Member) (Step, error) {
 	step := Step{
 		Action: MemberRemove, ID: m.ID, Target: personName(m), Change: m.Role + " → removed",
+		// Who is gone has a name in the log only.
+		Arguments: map[string]string{"name": m.Name},
 		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
 			return w.RemoveMember(ctx, m.ID)
 		},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/anthropic-monitor/monitor/internal/adminapi"
 	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
@@ -22,8 +23,18 @@ var (
 // Where selects things. All fields named must match; of several values of one field, any.
 type Where map[string][]string
 
+// Values that roles and states may have, whether something has them now or not.
+var (
+	memberRoles    = slices.Concat(adminapi.MemberRoles, []string{adminapi.RoleManaged}, adminRoles)
+	workspaceRoles = slices.Concat(adminapi.WorkspaceRoles, []string{"workspace_billing"})
+	inviteStatuses = []string{"pending", "accepted", "expired", "deleted"}
+	keyStatuses    = []string{adminapi.KeyActive, adminapi.KeyInactive, adminapi.KeyArchived, "expired"}
+)
+
 // ParseWhere reads texts of the form field=value. A value that ends in * matches what begins like it,
-// case does not matter, and an empty value matches what has none.
+// case does not matter, and an empty value matches what has none. Names of workspaces and keys are also known as
+// they are shown where several have the same. Roles, states, workspaces and creators that do not exist are
+// errors of the selection; names, addresses and ids that nothing has select nothing.
 func ParseWhere(texts, fields []string) (Where, error) {
 	w := Where{}
 	for _, text := range texts {
@@ -72,15 +83,21 @@ func (s *State) SelectMembers(ctx context.Context, w Where) ([]spend.Member, err
 	if err != nil {
 		return nil, err
 	}
+	if err := w.check("role", with(memberRoles, all, func(m spend.Member) string { return m.Role })); err != nil {
+		return nil, err
+	}
 	in := map[string][]string{} // names and ids of the workspaces somebody has a role in
 	if len(w["workspace"]) > 0 {
 		ws, err := s.Workspaces(ctx)
 		if err != nil {
 			return nil, err
 		}
+		if err := w.checkWorkspace(ws, nil); err != nil {
+			return nil, err
+		}
 		for _, x := range ws {
-			name := storage.WorkspaceName(x)
-			if x.Default || !x.ArchivedAt.IsZero() || !(Where{"workspace": w["workspace"]}).matches(map[string][]string{"workspace": {x.ID, name}}) {
+			called := workspaceNames(x)
+			if x.Default || !x.ArchivedAt.IsZero() || !(Where{"workspace": w["workspace"]}).matches(map[string][]string{"workspace": called}) {
 				continue
 			}
 			ms, err := s.WorkspaceMembers(ctx, x)
@@ -88,7 +105,7 @@ func (s *State) SelectMembers(ctx context.Context, w Where) ([]spend.Member, err
 				return nil, err
 			}
 			for _, m := range ms {
-				in[m.UserID] = append(in[m.UserID], x.ID, name)
+				in[m.UserID] = append(in[m.UserID], called...)
 			}
 		}
 	}
@@ -104,13 +121,22 @@ func (s *State) SelectMembers(ctx context.Context, w Where) ([]spend.Member, err
 // SelectInvites lists the invites that match.
 func (s *State) SelectInvites(ctx context.Context, w Where) ([]spend.Invite, error) {
 	all, err := s.Invites(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.check("role", with(memberRoles, all, func(i spend.Invite) string { return i.Role })); err != nil {
+		return nil, err
+	}
+	if err := w.check("status", with(inviteStatuses, all, func(i spend.Invite) string { return i.Status })); err != nil {
+		return nil, err
+	}
 	found := []spend.Invite{}
 	for _, i := range all {
 		if w.matches(map[string][]string{"id": {i.ID}, "email": {i.Email}, "role": {i.Role}, "status": {i.Status}}) {
 			found = append(found, i)
 		}
 	}
-	return found, err
+	return found, nil
 }
 
 // WorkspaceStatus is live or archived.
@@ -124,13 +150,20 @@ func WorkspaceStatus(w spend.Workspace) string {
 // SelectWorkspaces lists the workspaces that match.
 func (s *State) SelectWorkspaces(ctx context.Context, w Where) ([]spend.Workspace, error) {
 	all, err := s.Workspaces(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.check("status", []string{"live", "archived"}); err != nil {
+		return nil, err
+	}
 	found := []spend.Workspace{}
 	for _, x := range all {
-		if w.matches(map[string][]string{"id": {x.ID}, "name": {storage.WorkspaceName(x)}, "status": {WorkspaceStatus(x)}}) {
+		names := shownAs(storage.WorkspaceName(x), x.Label, x.ID)
+		if w.matches(map[string][]string{"id": {x.ID}, "name": names, "status": {WorkspaceStatus(x)}}) {
 			found = append(found, x)
 		}
 	}
-	return found, err
+	return found, nil
 }
 
 // Seat is somebody's role in a workspace, with what is known of the person: of somebody who is no member
@@ -160,6 +193,9 @@ func (s *State) SelectSeats(ctx context.Context, x spend.Workspace, w Where) ([]
 	if err != nil {
 		return nil, err
 	}
+	if err := w.check("role", with(workspaceRoles, ms, func(m spend.WorkspaceMember) string { return m.Role })); err != nil {
+		return nil, err
+	}
 	found := []Seat{}
 	for _, m := range ms {
 		seat := Seat{Workspace: x, Member: spend.Member{ID: m.UserID}, Role: m.Role}
@@ -179,31 +215,77 @@ func (s *State) SelectKeys(ctx context.Context, w Where) ([]spend.APIKey, error)
 	if err != nil {
 		return nil, err
 	}
+	if err := w.check("status", with(keyStatuses, all, func(k spend.APIKey) string { return k.Status })); err != nil {
+		return nil, err
+	}
+	workspaces, creators := map[string][]string{}, map[string][]string{} // names and ids, by id
+	if len(w["workspace"]) > 0 {
+		ws, err := s.Workspaces(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := w.checkWorkspace(ws, all); err != nil {
+			return nil, err
+		}
+		for _, x := range ws {
+			workspaces[x.ID] = workspaceNames(x)
+			if x.Default {
+				workspaces[spend.DefaultWorkspace] = append(workspaceNames(x), spend.DefaultWorkspace)
+			}
+		}
+	}
+	if len(w["creator"]) > 0 {
+		people, err := s.Members(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var known []string
+		for _, p := range people {
+			creators[p.ID] = []string{p.ID, p.Email, p.Name}
+			known = append(known, creators[p.ID]...)
+		}
+		if err := w.check("creator", with(known, all, func(k spend.APIKey) string { return k.CreatedByID })); err != nil {
+			return nil, err
+		}
+	}
 	found := []spend.APIKey{}
 	for _, k := range all {
-		values := map[string][]string{"id": {k.ID}, "name": {k.Name}, "status": {k.Status}}
-		if len(w["workspace"]) > 0 {
-			name, err := s.WorkspaceName(ctx, k.WorkspaceID)
-			if err != nil {
-				return nil, err
-			}
-			values["workspace"] = []string{name, k.WorkspaceID}
+		values := map[string][]string{
+			"id": {k.ID}, "name": shownAs(k.Name, k.Label, k.ID), "status": {k.Status},
+			"workspace": {k.WorkspaceID}, "creator": {k.CreatedByID},
 		}
-		if len(w["creator"]) > 0 && k.CreatedByID != "" {
-			values["creator"] = []string{k.CreatedByID}
-			people, err := s.Members(ctx)
-			if err != nil {
-				return nil, err
-			}
-			for _, p := range people {
-				if p.ID == k.CreatedByID {
-					values["creator"] = append(values["creator"], p.Email, p.Name)
-				}
-			}
+		if names, ok := workspaces[k.WorkspaceID]; ok {
+			values["workspace"] = names
+		}
+		if names, ok := creators[k.CreatedByID]; ok {
+			values["creator"] = names
 		}
 		if w.matches(values) {
 			found = append(found, k)
 		}
 	}
 	return found, nil
+}
+
+// workspaceNames are what a workspace answers to.
+func workspaceNames(x spend.Workspace) []string {
+	return append(shownAs(storage.WorkspaceName(x), x.Label, x.ID), x.ID)
+}
+
+// checkWorkspace refuses workspaces that do not exist. Keys may be of one that is not listed.
+func (w Where) checkWorkspace(ws []spend.Workspace, keys []spend.APIKey) error {
+	known := []string{spend.DefaultWorkspace}
+	for _, x := range ws {
+		known = append(known, workspaceNames(x)...)
+	}
+	return w.check("workspace", with(known, keys, func(k spend.APIKey) string { return k.WorkspaceID }))
+}
+
+// with is the values known and those that the things have.
+func with[T any](known []string, things []T, value func(T) string) []string {
+	all := slices.Clone(known)
+	for _, t := range things {
+		all = append(all, value(t))
+	}
+	return all
 }

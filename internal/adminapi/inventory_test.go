@@ -326,14 +326,23 @@ func TestListsThatMakeNoSense(t *testing.T) {
 	}
 }
 
-func TestListThatIsNotJSON(t *testing.T) {
+func TestAnswerThatIsNotJSON(t *testing.T) {
 	t.Parallel()
-	c := client(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		_, _ = io.WriteString(w, "<html>sign in</html>")
-	})
-	_, err := c.APIKeys(t.Context())
-	require.Equal(t, adminapi.KindMalformed, asError(t, err).Kind)
-	_, err = c.Costs(t.Context(), daily)
-	require.Equal(t, adminapi.KindMalformed, asError(t, err).Kind)
+	for contentType, shown := range map[string]string{
+		"text/html; charset=utf-8": "text/html", "": "no content type", "text/plain": "text/plain",
+	} {
+		c := client(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header()["Content-Type"] = []string{contentType}
+			_, _ = io.WriteString(w, "<html>sign in</html>")
+		})
+		for endpoint, ask := range map[string]func() error{
+			"me":          func() error { return second(c.Organization(t.Context())) },
+			"api_keys":    func() error { return second(c.APIKeys(t.Context())) },
+			"cost_report": func() error { return second(c.Costs(t.Context(), daily)) },
+		} {
+			e := asError(t, ask())
+			require.Equal(t, adminapi.KindMalformed, e.Kind)
+			require.EqualError(t, e, endpoint+": malformed: the answer is not JSON (status 200, "+shown+"): check base_url, and proxies between")
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -79,6 +80,7 @@ type answer struct {
 	sent      bool
 	status    int // 0 until the header is in
 	requestID string
+	mediaType string // of a 200
 	body      *boundedBody
 }
 
@@ -96,6 +98,7 @@ func (a *answer) receive(req *http.Request, next option.MiddlewareNext) (*http.R
 		defer drain(resp.Body)
 		return nil, answerError(resp)
 	}
+	a.mediaType, _, _ = mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	a.body = &boundedBody{ReadCloser: resp.Body, left: a.limit}
 	resp.Body = a.body
 	return resp, nil
@@ -117,6 +120,10 @@ func (a *answer) problem(ctx context.Context, key string, err error) error {
 	var outer *url.Error
 	switch {
 	case errors.As(err, &e):
+	case a.status == http.StatusOK && !isJSON(a.mediaType) && a.body.err == nil:
+		// Not the API: a page of a proxy, or the address of something else. Nobody wants to read that here.
+		e = &Error{Kind: KindMalformed, Message: fmt.Sprintf("the answer is not JSON (status 200, %s): check base_url, and proxies between",
+			cmp.Or(a.mediaType, "no content type"))}
 	case errors.As(err, &shape):
 		e = &Error{Kind: KindMalformed, Message: shape.Error(), restart: shape.repeated}
 	case errors.Is(err, errNotReading), errors.Is(err, errNotWriting):
@@ -145,6 +152,11 @@ func (a *answer) problem(ctx context.Context, key string, err error) error {
 	e.Code = strings.ReplaceAll(e.Code, key, "[secret]")
 	e.RequestID = strings.ReplaceAll(e.RequestID, key, "[secret]")
 	return e
+}
+
+// isJSON reports whether the SDK takes an answer of that type for JSON.
+func isJSON(mediaType string) bool {
+	return strings.Contains(mediaType, "application/json") || strings.HasSuffix(mediaType, "+json")
 }
 
 func orElse(s, other string) string {

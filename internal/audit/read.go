@@ -67,10 +67,10 @@ func (a *Auditor) read(ctx context.Context, o spend.Organization, now time.Time)
 	if err := a.readUse(ctx, &in, now); err != nil {
 		return in, err
 	}
-	today := spend.Day.Floor(now)
+	window := CostWindow(now)
 	costs, err := report.Run(ctx, a.Store, report.Params{
 		Kind: report.Costs, Step: report.StepTotal, By: []spend.Dimension{spend.ByAPIKey},
-		From: today.AddDate(0, 0, -29), To: today.AddDate(0, 0, 1),
+		From: window.Start, To: window.End,
 		Where: []report.Filter{{Dimension: spend.ByOrganization, Values: []string{o.ID}}},
 	})
 	if err != nil {
@@ -83,6 +83,15 @@ func (a *Auditor) read(ctx context.Context, o spend.Organization, now time.Time)
 		}
 	}
 	return in, nil
+}
+
+// CostDays is how many days what a key cost is told for.
+const CostDays = 30
+
+// CostWindow is the days, in UTC and the one of now included, that what a key cost is told for.
+func CostWindow(now time.Time) spend.Window {
+	end := spend.Day.Floor(now).AddDate(0, 0, 1)
+	return spend.Window{Start: end.AddDate(0, 0, -CostDays), End: end}
 }
 
 func into[T any](ctx context.Context, what string, list *[]T, read func(context.Context, string) ([]T, error), organization string) (err error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -19,16 +20,48 @@ const lockNotAvailable = "55P03"
 // fail says what was done on which database when err happened, and marks it as
 // [storage.ErrUnavailable] where the database may be back later; nil stays nil.
 func (s *Store) fail(ctx context.Context, doing string, err error) error {
+	advice := ""
+	if _, connect := errors.AsType[*pgconn.ConnectError](err); connect && doing == opening {
+		advice = ": check that the server runs, and the host, port, user and password of its URL"
+	}
+	err = inOneLine(err)
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("database %s: %s: %w", s.name, doing, ctx.Err())
 	case unavailable(err):
-		return fmt.Errorf("database %s: %s: %w: %w", s.name, doing, storage.ErrUnavailable, err)
+		return fmt.Errorf("database %s: %s: %w: %w%s", s.name, doing, storage.ErrUnavailable, err, advice)
 	default:
-		return fmt.Errorf("database %s: %s: %w", s.name, doing, err)
+		return fmt.Errorf("database %s: %s: %w%s", s.name, doing, err, advice)
 	}
+}
+
+// opening is what is done when a connection is made for the first time.
+const opening = "opening"
+
+// lineError is an error whose text was made to fit a line.
+type lineError struct {
+	error
+	text string
+}
+
+func (e lineError) Error() string { return e.text }
+func (e lineError) Unwrap() error { return e.error }
+
+// inOneLine is the error in one line. The driver tells each address that it tried in a line of its own, and an
+// address twice that it tried with TLS and without.
+func inOneLine(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "\n") {
+		return err
+	}
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return lineError{err, strings.ReplaceAll(strings.Join(lines, "; "), ":; ", ": ")}
 }
 
 // unavailable reports whether the error is one of the connection or of the server's condition.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -306,13 +307,14 @@ func TestNoPasswordInErrors(t *testing.T) {
 		url, tells  string
 		unavailable bool
 	}{
-		"nobody listens":   {"postgres://u:" + password + "@" + address + "/db", address, true},
-		"no such host":     {"postgres://u:" + password + "@host.invalid/db", "host.invalid", true},
-		"bad escape":       {"postgres://u:hunter2%zz@" + address + "/db", "cannot be read", false},
-		"bad port":         {"postgres://u:" + password + "@127.0.0.1:port/db", "cannot be read", false},
-		"bad parameter":    {"postgres://u:" + password + "@127.0.0.1/db?sslmode=hunter2", "cannot be read", false},
-		"bad key values":   {"host=127.0.0.1 password='hunter2", "cannot be read", false},
-		"refused password": {server.String(), "nobody-of-this-name", false},
+		"nobody listens":    {"postgres://u:" + password + "@" + address + "/db", address, true},
+		"several addresses": {"postgres://u:" + password + "@" + address + ",localhost:1/db", address, true},
+		"no such host":      {"postgres://u:" + password + "@host.invalid/db", "host.invalid", true},
+		"bad escape":        {"postgres://u:hunter2%zz@" + address + "/db", "cannot be read", false},
+		"bad port":          {"postgres://u:" + password + "@127.0.0.1:port/db", "cannot be read", false},
+		"bad parameter":     {"postgres://u:" + password + "@127.0.0.1/db?sslmode=hunter2", "cannot be read", false},
+		"bad key values":    {"host=127.0.0.1 password='hunter2", "cannot be read", false},
+		"refused password":  {server.String(), "nobody-of-this-name", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -321,6 +323,10 @@ func TestNoPasswordInErrors(t *testing.T) {
 			require.ErrorContains(t, err, test.tells)
 			require.Equal(t, test.unavailable, errors.Is(err, storage.ErrUnavailable), "%v", err)
 			require.NotContains(t, err.Error(), "hunter2")
+			require.NotContains(t, err.Error(), "\n")
+			if test.tells != "cannot be read" {
+				require.True(t, strings.HasSuffix(err.Error(), ": check that the server runs, and the host, port, user and password of its URL"), err)
+			}
 			require.NotContains(t, fmt.Sprintf("%+v %#v", err, err.Error()), "hunter2")
 			require.NotContains(t, log.String(), "hunter2")
 		})
