@@ -31,6 +31,7 @@ const Unattributed = "(unattributed)"
 type Answer struct {
 	Params
 	AsOf   time.Time    // the oldest data time of the reports the figures come from; zero if nothing was read yet
+	Until  time.Time    // where the data of what is in it ends, see [Answer.Beside]; zero if nothing was read yet
 	Window spend.Window // what was summed: the window asked for, widened to whole buckets
 	Rows   []Row
 	Total  Figures
@@ -125,6 +126,9 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 	a.Rows = join(a.Rows)
 	for _, r := range a.Rows {
 		a.Total.Add(r.Figures)
+	}
+	if a.Until, err = until(ctx, store, p, names, sources); err != nil {
+		return a, err
 	}
 	if len(sources) == 0 { // no rows: what can be said is how far usage was read
 		for _, o := range names.organizations {
