@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -196,7 +195,7 @@ func growth(k Kind, c Compared) string {
 	if p > 9999 {
 		return ">9999%"
 	}
-	return fmt.Sprintf("%+.1f%%", p)
+	return Percent(p, 1) + "%"
 }
 
 func (c Comparison) table() table {

@@ -367,10 +367,8 @@ func changeOf(now, was int64) string {
 		return ""
 	case v > 9999:
 		return ">9999 %"
-	case v < 0:
-		return fmt.Sprintf("−%.1f %%", -v)
 	default:
-		return fmt.Sprintf("+%.1f %%", v)
+		return strings.Replace(report.Percent(v, 1), "-", "−", 1) + " %"
 	}
 }
 
