@@ -38,6 +38,7 @@ type Answer struct {
 	// MissingHours is how many hours of the window, up to the newest data, were never read: what was
 	// used in them is in no figure. Hours of several organizations add up.
 	MissingHours int64
+	Missing      [][]spend.Window // these hours, of each organization
 	// Nothing lists the filters that mean nothing in this time.
 	Nothing []Nothing
 	// SetAside is what the bills of the window's days have in other currencies, in no figure.
@@ -147,6 +148,7 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 		if err != nil {
 			return a, fmt.Errorf("what is missing of %s: %w", o.Name, err)
 		}
+		a.Missing = append(a.Missing, missing)
 		for _, m := range missing {
 			a.MissingHours += int64(m.Duration() / time.Hour)
 		}

@@ -201,7 +201,7 @@ func (e exploration) draw(groups []exploreGroup, parts, whole report.Answer) ([]
 		shown = append(shown, e.groupName(g.Row, several))
 	}
 	buckets := e.Step.Buckets(whole.Window)
-	bs, rest := make([]plotBar, len(buckets)), make([]int64, len(buckets))
+	bs, rest, figures := make([]plotBar, len(buckets)), make([]int64, len(buckets)), make([]bool, len(buckets))
 	at := map[time.Time]int{}
 	for i, w := range buckets {
 		at[w.Start] = i
@@ -216,6 +216,7 @@ func (e exploration) draw(groups []exploreGroup, parts, whole report.Answer) ([]
 	for _, r := range whole.Rows {
 		i := at[r.Start] // where only the day is known a row by the hour is a day's, and stands at its first hour
 		rest[i] += e.Measure.of(r.Figures)
+		figures[i] = true
 		bs[i].Basis = bs[i].Basis.And(r.Basis)
 	}
 	for _, r := range parts.Rows {
@@ -225,12 +226,33 @@ func (e exploration) draw(groups []exploreGroup, parts, whole report.Answer) ([]
 			bs[i].Values[j] += e.Measure.value(r.Figures)
 		}
 	}
+	for i, w := range buckets {
+		known, nothing := unread(whole, w)
+		bs[i].Missing = nothing && !figures[i]
+		bs[i].Part = !bs[i].Missing && (bs[i].Part || !known)
+	}
 	if len(groups) > maxSeries {
 		for i := range bs {
 			bs[i].Values[maxSeries] = e.Measure.float(rest[i])
 		}
 	}
 	return shown, bs
+}
+
+// unread reports whether all of the bucket was read, and whether nothing of it was, of any organization.
+func unread(a report.Answer, bucket spend.Window) (known, nothing bool) {
+	known, nothing = true, len(a.Missing) > 0
+	for _, windows := range a.Missing {
+		var missing time.Duration
+		for _, w := range windows {
+			if w = w.Intersect(bucket); !w.Empty() {
+				missing += w.Duration()
+			}
+		}
+		known = known && missing == 0
+		nothing = nothing && missing == bucket.Duration()
+	}
+	return known, nothing
 }
 
 // only are filters for the values that the groups have. What else has the same values passes too.

@@ -201,6 +201,16 @@ func TestExploreOfManyKeys(t *testing.T) {
 		require.Contains(t, row[1], `<td class="number">`+report.Count(rest)+`</td>`, "the others")
 		require.Contains(t, row[1], `<td class="number">`+report.Count(all)+`</td>`, "all of them")
 	}
+	// What was never read is not nothing.
+	_, body, _ = ask(t, web.New(options(store)), http.MethodGet, "/explore?measure=output&by=api_key&range=60d&step=month")
+	row := regexp.MustCompile(`<tr><th scope="row">October 2026</th>(.*?)</tr>`).FindStringSubmatch(body)
+	require.NotNil(t, row)
+	require.Contains(t, row[1], "not read yet")
+	require.NotContains(t, row[1], ">0<")
+	row = regexp.MustCompile(`<tr><th scope="row">November 2026</th>(.*?)</tr>`).FindStringSubmatch(body)
+	require.NotNil(t, row)
+	require.Contains(t, row[1], "not complete")
+	require.Contains(t, row[1], `<td class="number">`+report.Count(2*all)+`</td>`)
 }
 
 func TestBudgetsPage(t *testing.T) {
