@@ -124,6 +124,9 @@ func (x *shown) everyPage() {
 				x.look(width, scheme)
 				wide := eval[[]int](x.tab, "[document.scrollingElement.scrollWidth, innerWidth]")
 				require.LessOrEqual(t, wide[0], wide[1], "%s scrolls sideways at %d", p.path, width)
+				if p.path == "/keys" || p.path == "/budgets" {
+					require.Empty(t, eval[[]string](x.tab, cutOff), "%s at %d: tables are cut off", p.path, width)
+				}
 			}
 		}
 		require.NotEqual(t, light, eval[string](x.tab, "getComputedStyle(document.body).backgroundColor"), "%s in the dark", p.path)
@@ -141,6 +144,11 @@ func (x *shown) everyPage() {
 	x.says("There is no such page.", "the page")
 	x.clean("/nowhere")
 }
+
+// cutOff lists the tables that are wider than their place, also those that are folded away.
+const cutOff = `(document.querySelectorAll('details:has(.scroll)').forEach(d => d.open = true),
+	[...document.querySelectorAll('.scroll:has(.keys), .scroll:has(.past)')].filter(e => e.scrollWidth > e.clientWidth)
+		.map(e => e.getAttribute('aria-label') + ' ' + e.scrollWidth + '>' + e.clientWidth))`
 
 // poll is a step that waits until the condition holds in the page.
 func poll(condition string) chromedp.Action[chromedp.Void] {

@@ -5,11 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
@@ -32,21 +33,74 @@ type Compared struct {
 // ErrStep says that a comparison is of totals.
 var ErrStep = errors.New("a comparison is of totals: leave the step out")
 
-// Compare answers the question for its time and for the one before it ([Previous]). Groups beyond the n
+// Errors that say that there is nothing yet that could be compared.
+var (
+	ErrNoWholeHour = errors.New("nothing can be compared yet: no whole hour of this time has been read")
+	ErrNoWholeDay  = errors.New("nothing can be compared yet: some of it is known by the day only, and no whole day of this time has been read")
+)
+
+// comparable is the part of the answer's time that can be compared with another of the same length: up to the
+// last whole hour, or day, that has been read. One that is not over, or not read, is less than one that is.
+func (a Answer) comparable(g spend.Grain) spend.Window {
+	w := a.Window.Align(g)
+	if !a.Until.IsZero() && a.Until.Before(w.End) {
+		w.End = g.Floor(a.Until)
+	}
+	if w.End.Before(w.Start) {
+		w.End = w.Start
+	}
+	return w
+}
+
+// Beside gives what can be compared of the answer, and the answer for the time that before tells. Both times
+// are equally long: whole hours, or whole days where in one of them only the day is known, whose bill would
+// else stand beside hours. Ask answers the same question for another time, as one total. Where nothing can be
+// compared the error is [ErrNoWholeHour] or [ErrNoWholeDay].
+func (a Answer) Beside(
+	ctx context.Context, ask func(context.Context, spend.Window) (Answer, error), before func(spend.Window) spend.Window,
+) (now, was Answer, err error) {
+	try := func(known, earlier spend.Window) error {
+		both, asking := errgroup.WithContext(ctx)
+		both.Go(func() (err error) { was, err = ask(asking, earlier); return err })
+		if now = a; !same(known, a.Window) {
+			both.Go(func() (err error) { now, err = ask(asking, known); return err })
+		}
+		return both.Wait()
+	}
+	known := a.comparable(spend.Hour)
+	if known.Empty() {
+		return now, was, ErrNoWholeHour
+	}
+	earlier := before(known)
+	if err = try(known, earlier); err != nil || same(now.Window, known) && same(was.Window, earlier) {
+		return now, was, err
+	}
+	if known = a.comparable(spend.Day); known.Empty() {
+		return now, was, ErrNoWholeDay
+	}
+	return now, was, try(known, before(known))
+}
+
+func same(v, w spend.Window) bool { return v.Start.Equal(w.Start) && v.End.Equal(w.End) }
+
+// Compare answers the question for its time, as far as it can be compared, and for the one before it
+// ([Previous]); see [Answer.Beside]. Groups beyond the n
 // with the most in both times together are joined; 0 joins none.
 func Compare(ctx context.Context, store storage.Store, p Params, sort Sort, n int) (Comparison, error) {
 	var c Comparison
 	if p.Step != StepTotal {
 		return c, ErrStep
 	}
-	before := p
-	w := Previous(p.window())
-	before.From, before.To = w.Start, w.End
 	var err error
 	if c.Now, err = Run(ctx, store, p); err != nil {
 		return c, err
 	}
-	if c.Before, err = Run(ctx, store, before); err != nil {
+	ask := func(ctx context.Context, w spend.Window) (Answer, error) {
+		q := p
+		q.From, q.To = w.Start, w.End
+		return Run(ctx, store, q)
+	}
+	if c.Now, c.Before, err = c.Now.Beside(ctx, ask, Previous); err != nil {
 		return c, err
 	}
 	kept := largest(n, c.Now, c.Before)
@@ -141,7 +195,7 @@ func growth(k Kind, c Compared) string {
 	if p > 9999 {
 		return ">9999%"
 	}
-	return fmt.Sprintf("%+.1f%%", p)
+	return Percent(p, 1) + "%"
 }
 
 func (c Comparison) table() table {

@@ -3,6 +3,7 @@ package report_test
 import (
 	"bytes"
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/report"
 	"github.com/anthropic-monitor/monitor/internal/report/reporttest"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 func TestPrevious(t *testing.T) {
@@ -71,13 +73,65 @@ func TestCompare(t *testing.T) {
 			was += r.Was.Cost
 			require.False(t, r.New && r.Gone)
 		}
-		require.Equal(t, run(t, store, report.Costs, "from=2026-11-01").Total.Cost, now)
-		require.Equal(t, run(t, store, report.Costs, "from=2026-10-01&to=2026-10-22T11:00:00Z").Total.Cost, was)
+		require.Equal(t, run(t, store, report.Costs, "from=2026-11-01&to=2026-11-22").Total.Cost, now)
+		require.Equal(t, run(t, store, report.Costs, "from=2026-10-01&to=2026-10-22").Total.Cost, was)
 		require.Equal(t, c.Now.Total.Cost, now)
 		require.Equal(t, c.Before.Total.Cost, was)
 	}
 	_, err := report.Compare(t.Context(), store, parse(t, report.Costs, "by=model&step=day"), report.SortName, 0)
 	require.ErrorIs(t, err, report.ErrStep)
+}
+
+// Both times are equally long and over: what has not been read of an hour, or of a day where only the day is
+// known, would be missing on one side only.
+func TestCompareOnlyWhatIsOver(t *testing.T) {
+	t.Parallel()
+	ctx, store := t.Context(), reporttest.Open(t)
+	w := spend.Window{Start: reporttest.At(20, 0), End: reporttest.At(22, 1)}
+	require.NoError(t, store.SaveOrganization(ctx, spend.Organization{ID: reporttest.Acme, Name: "acme"}, w.Start))
+	owner, err := store.Own(ctx, reporttest.Acme)
+	require.NoError(t, err)
+	var used []spend.Usage
+	for at := w.Start; at.Before(w.End); at = at.Add(time.Hour) {
+		used = append(used, spend.Usage{
+			Bucket: at, Dims: spend.Dims{WorkspaceID: reporttest.Default, Model: reporttest.Sonnet}, Counts: spend.Counts{spend.Output: 1000},
+		})
+	}
+	read := func(until time.Time) {
+		_, err = owner.ReplaceUsage(ctx, storage.Reading{Report: spend.ReportMessages, Grain: spend.Hour, Window: w, At: until, DataAt: until}, used)
+		require.NoError(t, err)
+		require.NoError(t, owner.SetWatermark(ctx, storage.Watermark{Report: spend.ReportMessages, DataAt: until, ReadAt: until}))
+	}
+	compare := func(query string, now time.Time) (report.Comparison, error) {
+		values, err := url.ParseQuery(query)
+		require.NoError(t, err)
+		p, err := report.Parse(report.Usage, values, now)
+		require.NoError(t, err)
+		return report.Compare(ctx, store, p, report.SortName, 0)
+	}
+
+	read(w.End.Add(-5 * time.Minute))
+	_, err = compare("from=2026-11-22", w.End.Add(20*time.Second))
+	require.ErrorIs(t, err, report.ErrNoWholeHour)
+	c, err := compare("from=2026-11-21T23:00:00Z", w.End.Add(20*time.Second))
+	require.NoError(t, err)
+	require.Equal(t, spend.Window{Start: reporttest.At(21, 23), End: reporttest.At(22, 0)}, c.Now.Window)
+	require.Equal(t, spend.Window{Start: reporttest.At(21, 22), End: reporttest.At(21, 23)}, c.Before.Window)
+	require.Equal(t, c.Before.Total, c.Now.Total)
+
+	read(w.End.Add(2 * time.Minute))
+	for query, hours := range map[string]int64{"from=2026-11-22": 1, "from=2026-11-21T20:30:00Z": 5, "from=2026-11-21T20:30:00Z&to=2026-11-21T22:10:00Z": 3} {
+		c, err = compare(query, w.End.Add(3*time.Minute))
+		require.NoError(t, err)
+		require.Equal(t, 1000*hours, c.Now.Total.Counts.Tokens(), query)
+		require.Equal(t, c.Now.Total.Counts, c.Before.Total.Counts, query)
+		require.Equal(t, c.Now.Window.Duration(), c.Before.Window.Duration(), query)
+	}
+	require.NoError(t, owner.Release())
+
+	// Yesterday is billed by the day, so that nothing of it can stand beside hours of today.
+	_, err = report.Compare(ctx, reporttest.Filled(t), parse(t, report.Costs, "from=2026-11-22"), report.SortName, 0)
+	require.ErrorIs(t, err, report.ErrNoWholeDay)
 }
 
 func TestLimit(t *testing.T) {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
 )
@@ -57,6 +58,15 @@ func short(n int64) string {
 	s := fmt.Sprintf("%.3g%s", abs, unit)
 	if n < 0 {
 		return "-" + s
+	}
+	return s
+}
+
+// Percent writes a change in percent with its sign; zero, also what is rounded to it, has none.
+func Percent(p float64, digits int) string {
+	s := fmt.Sprintf("%+.*f", digits, p)
+	if strings.Trim(s, "+-0.") == "" {
+		return s[1:]
 	}
 	return s
 }

@@ -31,6 +31,7 @@ type Params struct {
 	Only     []storage.Match // further filters, by id, of which it is known what they mean
 	Teams    team.Teams      // what the dimension team means; see [Params.WithTeams]
 	Most     int             // how many rows may be held at a time, else it is [storage.ErrTooMany]; 0: any number
+	Requests bool            // it is about the number of requests, which is known later than tokens
 }
 
 // Filter keeps what is called, or has the id, of one of the values. A value that ends in * keeps

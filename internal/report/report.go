@@ -31,12 +31,14 @@ const Unattributed = "(unattributed)"
 type Answer struct {
 	Params
 	AsOf   time.Time    // the oldest data time of the reports the figures come from; zero if nothing was read yet
+	Until  time.Time    // where the data of what is in it ends, see [Answer.Beside]; zero if nothing was read yet
 	Window spend.Window // what was summed: the window asked for, widened to whole buckets
 	Rows   []Row
 	Total  Figures
 	// MissingHours is how many hours of the window, up to the newest data, were never read: what was
 	// used in them is in no figure. Hours of several organizations add up.
 	MissingHours int64
+	Missing      [][]spend.Window // these hours, of each organization
 	// Nothing lists the filters that mean nothing in this time.
 	Nothing []Nothing
 	// SetAside is what the bills of the window's days have in other currencies, in no figure.
@@ -126,6 +128,9 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 	for _, r := range a.Rows {
 		a.Total.Add(r.Figures)
 	}
+	if a.Until, err = until(ctx, store, p, names, sources); err != nil {
+		return a, err
+	}
 	if len(sources) == 0 { // no rows: what can be said is how far usage was read
 		for _, o := range names.organizations {
 			sources[o.ID] = &source{usage: true}
@@ -143,6 +148,7 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 		if err != nil {
 			return a, fmt.Errorf("what is missing of %s: %w", o.Name, err)
 		}
+		a.Missing = append(a.Missing, missing)
 		for _, m := range missing {
 			a.MissingHours += int64(m.Duration() / time.Hour)
 		}

@@ -209,6 +209,9 @@ func (s Silence) Silences(labels map[string]string, now time.Time) bool {
 // LongestSilence is how long a silence may last: who wants longer wants another rule.
 const LongestSilence = 366 * 24 * time.Hour
 
+// mostMatchers is more than an alert has labels.
+const mostMatchers = 100
+
 // NewSilence makes a silence with an id of its own. Its error says what is wrong with it.
 func NewSilence(matchers []Matcher, starts, ends time.Time, createdBy, comment string, now time.Time) (Silence, error) {
 	s := Silence{
@@ -220,6 +223,9 @@ func NewSilence(matchers []Matcher, starts, ends time.Time, createdBy, comment s
 	}
 	everything := true
 	for _, m := range matchers {
+		if !oneLine(m.Label) || !oneLine(m.Value) {
+			return s, errors.New("labels and values of matchers must be one line of at most 1000 bytes each")
+		}
 		if m.Label == "" {
 			return s, errors.New("a matcher needs a label, such as rule, workspace or severity")
 		}
@@ -231,6 +237,8 @@ func NewSilence(matchers []Matcher, starts, ends time.Time, createdBy, comment s
 	switch {
 	case len(matchers) == 0:
 		return s, errors.New("a silence needs at least one matcher, such as rule=daily budget")
+	case len(matchers) > mostMatchers:
+		return s, fmt.Errorf("a silence has at most %d matchers", mostMatchers)
 	case everything:
 		return s, errors.New("this would silence everything: name a rule, a workspace or a severity")
 	case !s.EndsAt.After(s.StartsAt):
@@ -244,12 +252,15 @@ func NewSilence(matchers []Matcher, starts, ends time.Time, createdBy, comment s
 	case s.CreatedBy == "":
 		return s, errors.New("a silence needs to say who made it")
 	}
-	for _, text := range []string{createdBy, comment} {
-		if len(text) > 1000 || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
-			return s, errors.New("author and comment must be one line of at most 1000 bytes")
-		}
+	if !oneLine(createdBy) || !oneLine(comment) {
+		return s, errors.New("author and comment must be one line of at most 1000 bytes")
 	}
 	return s, nil
+}
+
+// oneLine reports whether both databases can hold the text, and a row of a table can show it.
+func oneLine(text string) bool {
+	return len(text) <= 1000 && utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
 }
 
 // ParseMatcher reads label=value.

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -118,11 +119,18 @@ func (s *server) alertHistory(r *http.Request) (any, error) {
 		if !ok {
 			return nil, problem{http.StatusBadRequest, "unknown parameter \"" + name + "\": the parameters here are from and to"}
 		}
+		if len(values) > 1 {
+			return nil, problem{http.StatusBadRequest, fmt.Sprintf("parameter %s is given %d times", name, len(values))}
+		}
 		t, err := parseInstant(values[len(values)-1])
 		if err != nil {
 			return nil, problem{http.StatusBadRequest, name + ": " + err.Error()}
 		}
 		*to = t
+	}
+	if !w.Start.Before(w.End) {
+		return nil, problem{http.StatusBadRequest, fmt.Sprintf("from (%s) must be before to (%s); to itself is not included",
+			w.Start.Format(time.RFC3339), w.End.Format(time.RFC3339))}
 	}
 	out := listed[alertChange]{AsOf: instant(s.Now()), Data: []alertChange{}}
 	return out, s.each(r.Context(), func(o storage.OrganizationState) error {
@@ -255,6 +263,55 @@ func (s *server) silences(r *http.Request) (any, error) {
 // bodyLimit bounds what is read of a request.
 const bodyLimit = 64 << 10
 
+// newSilence is what POST takes.
+type newSilence struct {
+	Matchers  []storage.Matcher `json:"matchers"`
+	StartsAt  string            `json:"starts_at"` // empty: now
+	EndsAt    string            `json:"ends_at"`
+	CreatedBy string            `json:"created_by"`
+	Comment   string            `json:"comment"`
+
+	starts, ends time.Time
+}
+
+// decodeSilence reads a silence. Its error is a [problem]: a sentence for who sent it, who need not know Go.
+func decodeSilence(body []byte) (newSilence, error) {
+	var in newSilence
+	bad := func(format string, args ...any) error {
+		return problem{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.DisallowUnknownFields()
+	var kind *json.UnmarshalTypeError
+	switch err := decoder.Decode(&in); {
+	case err == nil:
+	case errors.As(err, &kind) && kind.Field == "":
+		return in, bad("Send one JSON object with matchers, ends_at, created_by and comment.")
+	case errors.As(err, &kind) && kind.Field == "matchers":
+		return in, bad(`The silence cannot be read: matchers must be a list such as [{"label": "rule", "value": "daily budget"}].`)
+	case errors.As(err, &kind):
+		return in, bad("The silence cannot be read: %s must be text.", kind.Field)
+	default:
+		return in, bad("The silence cannot be read: %s.", strings.TrimPrefix(err.Error(), "json: "))
+	}
+	for _, x := range []struct {
+		name, text string
+		at         *time.Time
+	}{{"starts_at", in.StartsAt, &in.starts}, {"ends_at", in.EndsAt, &in.ends}} {
+		if x.text == "" {
+			continue
+		}
+		var err error
+		if *x.at, err = time.Parse(time.RFC3339, x.text); err != nil {
+			return in, bad("%s: %q is not a time such as 2026-01-31T15:04:05Z.", x.name, x.text)
+		}
+	}
+	if in.EndsAt == "" {
+		return in, bad("ends_at is missing: a time such as 2026-01-31T15:04:05Z.")
+	}
+	return in, nil
+}
+
 func (s *server) addSilence(r *http.Request) (any, error) {
 	if why := s.refuseWrite(r); why != "" {
 		return nil, problem{http.StatusForbidden, why}
@@ -266,19 +323,11 @@ func (s *server) addSilence(r *http.Request) (any, error) {
 	if err != nil || len(body) > bodyLimit {
 		return nil, problem{http.StatusBadRequest, "The request cannot be read, or is too long."}
 	}
-	var in struct {
-		Matchers  []storage.Matcher `json:"matchers"`
-		StartsAt  time.Time         `json:"starts_at"`
-		EndsAt    time.Time         `json:"ends_at"`
-		CreatedBy string            `json:"created_by"`
-		Comment   string            `json:"comment"`
+	in, err := decodeSilence(body)
+	if err != nil {
+		return nil, err
 	}
-	decoder := json.NewDecoder(strings.NewReader(string(body)))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&in); err != nil {
-		return nil, problem{http.StatusBadRequest, "The silence cannot be read: " + err.Error()}
-	}
-	x, err := storage.NewSilence(in.Matchers, in.StartsAt, in.EndsAt, in.CreatedBy, in.Comment, s.Now())
+	x, err := storage.NewSilence(in.Matchers, in.starts, in.ends, in.CreatedBy, in.Comment, s.Now())
 	if err != nil {
 		return nil, problem{http.StatusBadRequest, capital(err.Error()) + "."}
 	}

@@ -142,6 +142,18 @@ const mostAlerts = 100
 // pageRows is how many rows of history the page shows.
 const pageRows = 50
 
+// alertsHandler serves the page, and takes its form.
+func (s *server) alertsHandler() http.Handler {
+	page := s.page("alerts.html", s.alertsPage)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			s.silencePost(w, r)
+			return
+		}
+		page.ServeHTTP(w, r)
+	})
+}
+
 func (s *server) alertsPage(r *http.Request) (any, error) {
 	form := silenceForm{For: "2h"}
 	for _, v := range r.URL.Query()["silence"] {

@@ -103,7 +103,8 @@ func TestAlertHistoryParameters(t *testing.T) {
 	status, body, _ := ask(t, h, http.MethodGet, "/api/v1/alerts/history?from=2026-11-22&to=2026-11-22T10:00:00Z")
 	require.Equal(t, http.StatusOK, status)
 	require.Equal(t, 1, strings.Count(body, `"alert":`))
-	for _, target := range []string{"/api/v1/alerts/history?from=yesterday", "/api/v1/alerts/history?limit=3", "/api/v1/alerts?rule=a", "/api/v1/budgets?x=1", "/api/v1/silences?x=1"} {
+	for _, target := range []string{"/api/v1/alerts/history?from=yesterday", "/api/v1/alerts/history?limit=3", "/api/v1/alerts/history?from=2026-11-22&to=2026-11-21",
+		"/api/v1/alerts/history?from=2026-11-22&to=2026-11-22", "/api/v1/alerts/history?from=2026-11-21&from=2026-11-20", "/api/v1/alerts?rule=a", "/api/v1/budgets?x=1", "/api/v1/silences?x=1"} {
 		status, body, _ = ask(t, h, http.MethodGet, target)
 		require.Equal(t, http.StatusBadRequest, status, body)
 	}
@@ -135,12 +136,28 @@ func TestSilences(t *testing.T) {
 		"no comment":    {"application/json", strings.Replace(good, "known", "", 1), "needs a comment"},
 		"no author":     {"application/json", strings.Replace(good, "zoë", "", 1), "who made it"},
 		"many lines":    {"application/json", strings.Replace(good, "known", `a\nb`, 1), "one line"},
+		"null byte":     {"application/json", strings.Replace(good, "spike", `a\u0000b`, 1), "Labels and values of matchers must be one line"},
+		"control":       {"application/json", strings.Replace(good, `"rule"`, `"ru\nle"`, 1), "Labels and values of matchers must be one line"},
+		"long value":    {"application/json", strings.Replace(good, "spike", strings.Repeat("a", 1001), 1), "at most 1000 bytes"},
+		"many matchers": {"application/json", strings.Replace(good, `[`, `[`+strings.Repeat(`{"label": "rule", "value": "a"}, `, 100), 1), "at most 100 matchers"},
+		"list":          {"application/json", `[]`, "Send one JSON object with matchers, ends_at"},
+		"text":          {"application/json", `"rule"`, "Send one JSON object with matchers, ends_at"},
+		"matchers":      {"application/json", strings.Replace(good, `[{"label": "rule", "value": "spike"}]`, `"rule=spike"`, 1), `matchers must be a list such as [{\"label\": \"rule\"`},
+		"number":        {"application/json", strings.Replace(good, `"spike"`, `1`, 1), "matchers.value must be text"},
+		"date":          {"application/json", strings.Replace(good, "2026-11-22T12:00:00Z", "2026-11-23", 1), `ends_at: \"2026-11-23\" is not a time such as 2026-01-31T15:04:05Z`},
+		"no end":        {"application/json", strings.Replace(good, "2026-11-22T12:00:00Z", "", 1), "ends_at is missing: a time such as 2026-01-31T15:04:05Z"},
 		"star in value": {"application/json", strings.Replace(good, "spike", "s*e", 1), "at the end"},
 	} {
 		status, body, _ := local(t, h, http.MethodPost, "/api/v1/silences", c.contentType, c.body)
 		require.GreaterOrEqual(t, status, 400, name)
 		require.Less(t, status, 500, name)
 		require.Contains(t, body, c.want, name)
+		require.NotContains(t, body, "Go ", name)
+		require.NotContains(t, body, "json:", name)
+	}
+	for _, id := range []string{"%00", "%ff"} {
+		status, _, _ = local(t, h, http.MethodDelete, "/api/v1/silences?id="+id, "", "")
+		require.Equal(t, http.StatusNotFound, status, id)
 	}
 
 	status, _, _ = local(t, h, http.MethodDelete, "/api/v1/silences?id="+made.ID, "", "")
@@ -175,6 +192,15 @@ func TestSilenceForm(t *testing.T) {
 	require.Contains(t, body, "is not a matcher")
 	require.Contains(t, body, `value="spike"`, "the form stays filled in")
 	require.Contains(t, body, `value="&lt;b&gt;"`)
+	status, _, header = local(t, h, http.MethodPut, "/alerts", form, "")
+	require.Equal(t, http.StatusMethodNotAllowed, status)
+	require.Equal(t, "GET, HEAD, POST", header.Get("Allow"))
+	bad.Set("matcher", "rule=a\x00b")
+	status, body, _ = local(t, h, http.MethodPost, "/alerts", form, bad.Encode())
+	require.Equal(t, http.StatusBadRequest, status)
+	require.Contains(t, body, "must be one line")
+	status, _, _ = local(t, h, http.MethodPost, "/alerts", form, "end=%00")
+	require.Equal(t, http.StatusNotFound, status)
 	_, body, _ = local(t, h, http.MethodGet, "/alerts?silence=rule%3Dspike&silence=workspace%3D%22%3Ex", "", "")
 	require.Contains(t, body, `<input name="matcher" value="rule=spike"`)
 	require.Contains(t, body, `<input name="matcher" value="workspace=&#34;&gt;x"`)

@@ -160,7 +160,11 @@ func (p plot) draw() chart {
 		var parts []string
 		for j, v := range b.Values {
 			sum += v
-			x.Cells = append(x.Cells, format(v))
+			cell := format(v)
+			if b.Missing {
+				cell = "–"
+			}
+			x.Cells = append(x.Cells, cell)
 			if v == 0 {
 				continue
 			}

@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -42,10 +43,14 @@ type exploreGroup struct {
 // series is the question's answer: figures of all groups, and of the greatest by time.
 type series struct {
 	total  report.Answer
-	before *report.Answer
-	groups []exploreGroup
-	shown  []string // names of the series
-	bars   []plotBar
+	before *report.Answer // nil where nothing is compared
+	// The total ends before the time asked for, so that it can be compared.
+	cut        bool
+	drawn      spend.Window
+	uncompared error // why it is not
+	groups     []exploreGroup
+	shown      []string // names of the series
+	bars       []plotBar
 }
 
 // explore answers the question. Where there may be very many groups the greatest are found first, and only
@@ -56,6 +61,7 @@ func (s *server) explore(ctx context.Context, e exploration) (series, error) {
 	ask := func(ctx context.Context, step report.Step, by []spend.Dimension, w spend.Window, only ...storage.Match) (report.Answer, error) {
 		return report.Run(ctx, s.Store, report.Params{
 			Kind: e.Measure.Kind, From: w.Start, To: w.End, Step: step, By: by, Where: where, Only: only, Teams: s.Teams,
+			Requests: e.Measure.Name == "requests",
 		})
 	}
 	var parts, whole report.Answer
@@ -72,18 +78,29 @@ func (s *server) explore(ctx context.Context, e exploration) (series, error) {
 	if several && many {
 		questions.Go(func() (err error) { whole, err = ask(asking, e.Step, nil, e.window); return err })
 	}
-	if w := e.before(); e.Compare && !w.Empty() {
-		questions.Go(func() error {
-			before, err := ask(asking, report.StepTotal, e.By, w)
-			out.before = &before
-			return err
-		})
-	}
 	if err := questions.Wait(); err != nil {
 		return out, err
 	}
-	out.groups = e.group(out.total, out.before)
-	if !several || len(out.total.Rows) == 0 {
+	all := out.total
+	out.drawn = all.Window
+	if e.Compare {
+		// What is drawn may be more: the bar of a day so far has its newest hour too.
+		total := func(ctx context.Context, w spend.Window) (report.Answer, error) {
+			return ask(ctx, report.StepTotal, e.By, w)
+		}
+		now, was, err := all.Beside(ctx, total, func(known spend.Window) spend.Window { return e.before(all.Window, known) })
+		switch {
+		case errors.Is(err, report.ErrNoWholeHour), errors.Is(err, report.ErrNoWholeDay):
+			out.uncompared = err
+		case err != nil:
+			return out, err
+		default:
+			out.total, out.before = now, &was
+			out.cut = now.Window.End.Before(all.Window.End)
+		}
+	}
+	out.groups = e.group(out.total, out.before, all)
+	if !several || len(all.Rows) == 0 {
 		return out, nil
 	}
 	if many {
@@ -97,15 +114,13 @@ func (s *server) explore(ctx context.Context, e exploration) (series, error) {
 	return out, nil
 }
 
-// before is the time to compare with: as much of it as is over of the time asked for, so that a day that
-// has not ended is compared with the same hours. Months are compared with months.
-func (e exploration) before() spend.Window {
-	known := e.window
-	known.End = earliest(known.End, e.now)
+// before is the time to compare what is known of the whole with: as long as it, so that a day that has
+// not ended is compared with the same hours. Months are compared with months.
+func (e exploration) before(whole, known spend.Window) spend.Window {
 	if months := e.Range == "month" || e.Range == "last-month" || e.Range == customRange; months && spend.MonthStart(known.Start).Equal(known.Start) {
 		return report.Previous(known)
 	}
-	length := e.window.Duration()
+	length := whole.Duration()
 	return spend.Window{Start: known.Start.Add(-length), End: known.End.Add(-length)}
 }
 
@@ -136,8 +151,9 @@ func (e exploration) manyGroups() bool {
 	})
 }
 
-// group makes the rows of the table, the greatest first.
-func (e exploration) group(total report.Answer, before *report.Answer) []exploreGroup {
+// group makes the rows of the table, the greatest first. What is drawn and in neither of the times
+// compared has a row too.
+func (e exploration) group(total report.Answer, before *report.Answer, drawn report.Answer) []exploreGroup {
 	index := map[groupKey]int{}
 	var groups []exploreGroup
 	for _, r := range total.Rows {
@@ -150,9 +166,16 @@ func (e exploration) group(total report.Answer, before *report.Answer) []explore
 				groups[i].was = r.Figures
 				continue
 			}
+			index[keyOf(r)] = len(groups)
 			g := exploreGroup{Row: r, was: r.Figures}
 			g.Figures = report.Figures{}
 			groups = append(groups, g)
+		}
+		for _, r := range drawn.Rows {
+			if _, ok := index[keyOf(r)]; !ok {
+				r.Figures = report.Figures{}
+				groups = append(groups, exploreGroup{Row: r})
+			}
 		}
 	}
 	slices.SortStableFunc(groups, func(x, y exploreGroup) int {
@@ -178,7 +201,7 @@ func (e exploration) draw(groups []exploreGroup, parts, whole report.Answer) ([]
 		shown = append(shown, e.groupName(g.Row, several))
 	}
 	buckets := e.Step.Buckets(whole.Window)
-	bs, rest := make([]plotBar, len(buckets)), make([]int64, len(buckets))
+	bs, rest, figures := make([]plotBar, len(buckets)), make([]int64, len(buckets)), make([]bool, len(buckets))
 	at := map[time.Time]int{}
 	for i, w := range buckets {
 		at[w.Start] = i
@@ -193,6 +216,7 @@ func (e exploration) draw(groups []exploreGroup, parts, whole report.Answer) ([]
 	for _, r := range whole.Rows {
 		i := at[r.Start] // where only the day is known a row by the hour is a day's, and stands at its first hour
 		rest[i] += e.Measure.of(r.Figures)
+		figures[i] = true
 		bs[i].Basis = bs[i].Basis.And(r.Basis)
 	}
 	for _, r := range parts.Rows {
@@ -202,12 +226,33 @@ func (e exploration) draw(groups []exploreGroup, parts, whole report.Answer) ([]
 			bs[i].Values[j] += e.Measure.value(r.Figures)
 		}
 	}
+	for i, w := range buckets {
+		known, nothing := unread(whole, w)
+		bs[i].Missing = nothing && !figures[i]
+		bs[i].Part = !bs[i].Missing && (bs[i].Part || !known)
+	}
 	if len(groups) > maxSeries {
 		for i := range bs {
 			bs[i].Values[maxSeries] = e.Measure.float(rest[i])
 		}
 	}
 	return shown, bs
+}
+
+// unread reports whether all of the bucket was read, and whether nothing of it was, of any organization.
+func unread(a report.Answer, bucket spend.Window) (known, nothing bool) {
+	known, nothing = true, len(a.Missing) > 0
+	for _, windows := range a.Missing {
+		var missing time.Duration
+		for _, w := range windows {
+			if w = w.Intersect(bucket); !w.Empty() {
+				missing += w.Duration()
+			}
+		}
+		known = known && missing == 0
+		nothing = nothing && missing == bucket.Duration()
+	}
+	return known, nothing
 }
 
 // only are filters for the values that the groups have. What else has the same values passes too.

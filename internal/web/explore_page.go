@@ -35,6 +35,7 @@ type explorePage struct {
 	Rest      string // what they sum up to
 	More      string // the page with all of them
 	MoreRows  int
+	Compared  bool // there is a time before to compare with
 	Before    spend.Window
 	Chart     *chart
 	Alarms    []string // what is missing in the figures
@@ -214,8 +215,18 @@ func (p *explorePage) fill(x series) {
 		p.Alarms = append(p.Alarms, "No request is counted in this time: only the analytics report counts them, and it was not read.")
 	}
 	p.NoData = x.total.AsOf.IsZero()
+	if x.cut {
+		note := "Both times end with the last whole hour that has been read, or day where only days are known, so that they are equally long."
+		if e.Step != report.StepTotal {
+			note += " The drawing goes on to the newest data."
+		}
+		p.Notes = append(p.Notes, note)
+	}
+	if x.uncompared != nil {
+		p.Alarms = append(p.Alarms, capital(x.uncompared.Error())+".")
+	}
 	if x.before != nil {
-		p.Before = x.before.Window
+		p.Compared, p.Before = true, x.before.Window
 		if x.before.MissingHours > 0 {
 			p.Alarms = append(p.Alarms, "The time before is incomplete: "+report.Count(x.before.MissingHours)+" hours of it have not been read.")
 		}
@@ -277,7 +288,7 @@ func (p *explorePage) fill(x series) {
 		of = string(spend.ByOrganization)
 	}
 	c := plot{
-		Label: fmt.Sprintf("%s by %s, from %s to %s", p.Heading, e.Step, day(x.total.Window.Start), lastDay(x.total.Window.End)),
+		Label: fmt.Sprintf("%s by %s, from %s to %s", p.Heading, e.Step, day(x.drawn.Start), lastDay(x.drawn.End)),
 		Of:    of, Series: x.shown, Bars: x.bars, Format: format, Ticks: ticks,
 	}.draw()
 	p.Chart = &c
@@ -356,10 +367,8 @@ func changeOf(now, was int64) string {
 		return ""
 	case v > 9999:
 		return ">9999 %"
-	case v < 0:
-		return fmt.Sprintf("−%.1f %%", -v)
 	default:
-		return fmt.Sprintf("+%.1f %%", v)
+		return strings.Replace(report.Percent(v, 1), "-", "−", 1) + " %"
 	}
 }
 

@@ -84,7 +84,7 @@ func TestExploreURL(t *testing.T) {
 
 var (
 	figure  = regexp.MustCompile(`<p class="figure">([^<]*)</p>`)
-	before  = regexp.MustCompile(`Before, [^$]*:`)
+	before  = regexp.MustCompile(`Before, [0-9A-Za-z :]*:`)
 	apiLink = regexp.MustCompile(`<a href="([^"]*)">JSON</a>`)
 )
 
@@ -126,17 +126,25 @@ func TestExploreAgrees(t *testing.T) {
 		require.Equal(t, "$"+report.USD(want), html.UnescapeString(m[1]), query)
 	}
 	for query, want := range map[string]string{
-		"range=today":                   "Before, 21 November 2026:",
 		"range=yesterday":               "Before, 20 November 2026:",
-		"range=7d":                      "Before, 9 November to 15 November 2026:",
-		"range=month":                   "Before, 1 October to 22 October 2026:", // known by the day
+		"range=7d":                      "Before, 9 November to 14 November 2026:", // known by the day
+		"range=month":                   "Before, 1 October to 21 October 2026:",   // known by the day
 		"from=2026-11-19&to=2026-11-21": "Before, 17 November to 18 November 2026:",
 		"from=2026-11-01&to=2026-11-20": "Before, 1 October to 19 October 2026:",
 	} {
 		_, body, _ := ask(t, h, http.MethodGet, "/explore?compare=before&"+query)
 		require.Equal(t, want, before.FindString(body), query)
 	}
-	_, body, _ := ask(t, web.New(options(reporttest.Open(t))), http.MethodGet, "/explore")
+	// Hours are not compared with a day of which only the whole is known.
+	_, body, _ := ask(t, h, http.MethodGet, "/explore?compare=before&range=today")
+	require.Contains(t, body, "Nothing can be compared yet: some of it is known by the day only, and no whole day of this time has been read.")
+	require.NotContains(t, body, ">Before</th>")
+	// Usage is known by the hour: both times end with the last one that was read, at 10:25.
+	_, body, _ = ask(t, h, http.MethodGet, "/explore?compare=before&range=today&measure=tokens&organization=acme")
+	require.Contains(t, body, "22 November 00:00 to 22 November 2026 10:00 UTC")
+	require.Equal(t, "Before, 21 November 00:00 to 21 November 2026 10:00 UTC:", before.FindString(body))
+	require.Contains(t, body, "so that they are equally long")
+	_, body, _ = ask(t, web.New(options(reporttest.Open(t))), http.MethodGet, "/explore")
 	require.Contains(t, body, "No report has been read yet")
 	_, body, _ = ask(t, h, http.MethodGet, "/explore?workspace=nothing")
 	require.Contains(t, body, "Nothing in this time has workspace=nothing. There is: Default, staging, staging (9f2k1z).")
@@ -193,6 +201,16 @@ func TestExploreOfManyKeys(t *testing.T) {
 		require.Contains(t, row[1], `<td class="number">`+report.Count(rest)+`</td>`, "the others")
 		require.Contains(t, row[1], `<td class="number">`+report.Count(all)+`</td>`, "all of them")
 	}
+	// What was never read is not nothing.
+	_, body, _ = ask(t, web.New(options(store)), http.MethodGet, "/explore?measure=output&by=api_key&range=60d&step=month")
+	row := regexp.MustCompile(`<tr><th scope="row">October 2026</th>(.*?)</tr>`).FindStringSubmatch(body)
+	require.NotNil(t, row)
+	require.Contains(t, row[1], "not read yet")
+	require.NotContains(t, row[1], ">0<")
+	row = regexp.MustCompile(`<tr><th scope="row">November 2026</th>(.*?)</tr>`).FindStringSubmatch(body)
+	require.NotNil(t, row)
+	require.Contains(t, row[1], "not complete")
+	require.Contains(t, row[1], `<td class="number">`+report.Count(2*all)+`</td>`)
 }
 
 func TestBudgetsPage(t *testing.T) {

@@ -65,7 +65,7 @@ func (m mover) Growth() string {
 	if p > 999 {
 		return fmt.Sprintf("× %.0f", m.Is.Cost.USD()/m.Was.Cost.USD())
 	}
-	return fmt.Sprintf("%+.0f %%", p)
+	return report.Percent(p, 0) + " %"
 }
 
 // Rises reports whether it costs more than before.

@@ -56,6 +56,12 @@ func TestMovers(t *testing.T) {
 	require.Equal(t, []string{"up +40.00 new", "down -8.00 -89 %", "gone -3.00 gone"}, got, "the greatest change first; two keys of one name are two")
 	require.Empty(t, movers(was[4:5], is[2:3], spend.ByAPIKey))
 	require.Equal(t, "× 41", mover{Was: report.Figures{Cost: 1}, Is: report.Figures{Cost: 41}, By: 40}.Growth())
+	for by, want := range map[spend.Money]string{-4: "0 %", 4: "0 %", -6: "-1 %", 6: "+1 %"} {
+		require.Equal(t, want, mover{Was: report.Figures{Cost: 1000}, Is: report.Figures{Cost: 1000 + by}, By: by}.Growth())
+	}
+	for now, want := range map[int64]string{99_990: "0.0 %", 100_010: "0.0 %", 99_900: "−0.1 %", 100_100: "+0.1 %"} {
+		require.Equal(t, want, changeOf(now, 100_000))
+	}
 	require.Empty(t, mover{Is: report.Figures{Cost: 41}, By: 41}.Growth())
 }
 

@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -157,6 +159,9 @@ func (s *Store) SaveSilence(ctx context.Context, x storage.Silence) error {
 
 // EndSilence ends a silence now.
 func (s *Store) EndSilence(ctx context.Context, id string, now time.Time) error {
+	if !utf8.ValidString(id) || strings.ContainsRune(id, 0) { // no text can be so, and asking for it is an error
+		return fmt.Errorf("silence %q: %w", id, storage.ErrNotFound)
+	}
 	tag, err := s.pool.Exec(ctx, "update silence set ends_at = least(ends_at, $2) where id = $1", id, now)
 	if err == nil && tag.RowsAffected() == 0 {
 		return fmt.Errorf("silence %q: %w", id, storage.ErrNotFound)

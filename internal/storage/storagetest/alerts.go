@@ -298,7 +298,9 @@ var silenceTests = []test{
 
 		require.NoError(e, e.store.EndSilence(ctx, "a1", at("11 00:00")))
 		require.NoError(e, e.store.EndSilence(ctx, "a1", at("11 05:00")), "what is over stays so")
-		require.ErrorIs(e, e.store.EndSilence(ctx, "none", at("11 00:00")), storage.ErrNotFound)
+		for _, id := range []string{"none", "a\x00", "\x00", "\xff", ""} {
+			require.ErrorIs(e, e.store.EndSilence(ctx, id, at("11 00:00")), storage.ErrNotFound, "%q", id)
+		}
 		got, err = e.store.Silences(ctx, at("10 00:00"))
 		require.NoError(e, err)
 		require.Len(e, got, 2)
