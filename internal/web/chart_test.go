@@ -76,7 +76,7 @@ func TestDraw(t *testing.T) {
 	require.NoError(t, parsePages()["overview.html"].ExecuteTemplate(&out, "chart", c))
 	for _, want := range []string{
 		`role="img" aria-label="Cost"`, `<title>Monday: $5.00, mixed`, `<svg class="mark"`, `class="limit"`, `limit $8</text>`,
-		`<th scope="row">Wednesday</th><td class="number">$0.00</td><td class="number">$0.00</td><td class="number">–</td><td></td><td>not read yet</td>`,
+		`<th scope="row">Wednesday</th><td class="number">–</td><td class="number">–</td><td class="number">–</td><td></td><td>not read yet</td>`,
 		`paler: estimated`, `<span class="key mark">▼</span>anomaly`, `<summary>The same as a table</summary>`,
 	} {
 		require.Contains(t, out.String(), want)
