@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -404,4 +407,35 @@ func TestBaseURLOfSomethingElse(t *testing.T) {
 	require.ErrorAs(t, keyAdvice(notFound), new(*adminapi.Error))
 	notFound.Type = "not_found_error"
 	require.EqualError(t, keyAdvice(notFound), "me: 404 not_found: Not Found")
+}
+
+// The file that a daemon found where it was started is as good as one that was named: when it is gone,
+// nobody has asked for the defaults.
+func TestReloadWithoutTheFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "sqlite", punctual(fullHour()), "backfill: 1d\n")
+	r := w.startWith(func(c *exec.Cmd) { c.Args = []string{"monitor", "run"} }, "run")
+	w.ready(r.log)
+	require.NoError(t, os.Remove(w.config))
+	answer, err := http.Post("http://"+w.listen+"/-/reload", "", nil) //nolint:noctx // bounded by the test
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, http.StatusInternalServerError, answer.StatusCode)
+	r.says("configuration not reloaded", "monitor.yaml: no such file")
+	r.stop()
+}
+
+// Who stops a command must not take it for done; run, demo and sim end like that.
+func TestStoppedCommand(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "sqlite", punctual(fullHour()), "backfill: 1d\n")
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for _, command := range []string{"once", "report", "export csv"} {
+		var stderr bytes.Buffer
+		a := app{ctx: ctx, getenv: w.environ.get, stdout: io.Discard, stderr: &stderr}
+		err := a.run(append([]string{"--config", w.config}, strings.Fields(command)...))
+		require.Equal(t, 1, exitCode(err), command)
+		require.Equal(t, "monitor: stopped before it was done\n", stderr.String(), command)
+	}
 }
