@@ -34,7 +34,7 @@ func alertmanager(t *testing.T, receiver string) string {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "alertmanager.yml")
 	require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `
-route: {receiver: hook, group_by: [rule], group_wait: 10ms, group_interval: 500ms, repeat_interval: 1h}
+route: {receiver: hook, group_by: [rule], group_wait: 3s, group_interval: 500ms, repeat_interval: 1h}
 receivers: [{name: hook, webhook_configs: [{url: %q, send_resolved: true}]}]
 `, receiver), 0o600))
 	log := &logBuffer{}
@@ -93,8 +93,8 @@ func TestAlertmanager(t *testing.T) {
 	firing := notification(spend.EventFiring, 2)
 	resolved := notification(spend.EventResolved, 2)
 	for i := range firing.Alerts { // Alertmanager goes by the machine's clock
-		firing.Alerts[i].FiredAt = began.Add(-time.Minute)
-		resolved.Alerts[i].FiredAt, resolved.Alerts[i].ResolvedAt = began.Add(-time.Minute), began
+		firing.Alerts[i].FiredAt = began.Add(-time.Second)
+		resolved.Alerts[i].FiredAt, resolved.Alerts[i].ResolvedAt = began.Add(-time.Second), began
 	}
 	receipt, err := am.Notify(t.Context(), firing)
 	require.NoError(t, err)
