@@ -147,7 +147,7 @@ func history(days []alerts.CostDay, asOf time.Time, zone *time.Location) forecas
 func outlookWith(ctx context.Context, store storage.Store) func(alerts.ForecastInput) alerts.Outlook {
 	shares := dayShares{ctx: ctx, store: store, known: map[string]dayShare{}}
 	return func(in alerts.ForecastInput) alerts.Outlook {
-		return outlook(in, shares.at(in.Organization, in.Zone, in.AsOf))
+		return outlook(in, shares.at(in.Organization, in.Zone, in.AsOf, in.Seq))
 	}
 }
 
@@ -168,8 +168,8 @@ type dayShare struct {
 	from, to float64
 }
 
-// at is the share at a time; 0 where it is not known.
-func (d *dayShares) at(organization string, zone *time.Location, asOf time.Time) float64 {
+// at is the share at a time, when the store is at that change number; 0 where it is not known.
+func (d *dayShares) at(organization string, zone *time.Location, asOf time.Time, seq int64) float64 {
 	if zone == nil {
 		zone = time.UTC
 	}
@@ -179,9 +179,12 @@ func (d *dayShares) at(organization string, zone *time.Location, asOf time.Time)
 	key := organization + " " + zone.String()
 	s := d.known[key]
 	running := forecast.DayOf(hour, zone)
-	changed, seq, err := d.store.Changed(d.ctx, organization, s.seq)
-	if err != nil {
-		return 0
+	var changed []time.Time
+	var err error
+	if s.seq != seq { // once for all budgets that are judged at a time
+		if changed, _, err = d.store.Changed(d.ctx, organization, s.seq); err != nil {
+			return 0
+		}
 	}
 	past := func(day time.Time) bool { return day.Before(running.Start) }
 	if !s.hour.Equal(hour) || slices.ContainsFunc(changed, past) {

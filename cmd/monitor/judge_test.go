@@ -107,7 +107,7 @@ func TestDaySharesWithoutHistory(t *testing.T) {
 	for _, zone := range []*time.Location{nil, time.FixedZone("east", 19_800)} {
 		for minute := 0; minute < 24*60; minute += 13 {
 			shares := dayShares{ctx: t.Context(), store: store, known: map[string]dayShare{}}
-			require.Zero(t, shares.at("org", zone, day.Add(time.Duration(minute)*time.Minute)), "minute %d in %v", minute, zone)
+			require.Zero(t, shares.at("org", zone, day.Add(time.Duration(minute)*time.Minute), 0), "minute %d in %v", minute, zone)
 		}
 	}
 }
@@ -143,8 +143,10 @@ func TestDaySharesFollowTheHistory(t *testing.T) {
 			read(day.AddDate(0, 0, -1-i), more*int64(i+1))
 		}
 		fresh := dayShares{ctx: t.Context(), store: store, known: map[string]dayShare{}}
-		want := fresh.at("org", nil, noon)
+		_, seq, err := store.Changed(t.Context(), "org", 0)
+		require.NoError(t, err)
+		want := fresh.at("org", nil, noon, seq)
 		require.Positive(t, want)
-		require.InDelta(t, want, shares.at("org", nil, noon), 1e-12, "history %d", n)
+		require.InDelta(t, want, shares.at("org", nil, noon, seq), 1e-12, "history %d", n)
 	}
 }

@@ -90,6 +90,7 @@ type ForecastInput struct {
 	Zone   *time.Location // where the period's days begin
 
 	Organization string // id
+	Seq          int64  // the store's change number that all of it is of, see [storage.Store]
 }
 
 // Outlook is a forecast.

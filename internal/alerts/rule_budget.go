@@ -223,7 +223,9 @@ func (b *budgetJudge) subject(subject string, labels map[string]string, f figure
 	if forecast == nil {
 		forecast = runRate
 	}
-	in := ForecastInput{Days: days, AsOf: v.dataAt, Period: b.period, Spent: f.cost, Limit: c.AmountUSD, Zone: c.zone(), Organization: v.organization}
+	in := ForecastInput{
+		Days: days, AsOf: v.dataAt, Period: b.period, Spent: f.cost, Limit: c.AmountUSD, Zone: c.zone(), Organization: v.organization, Seq: v.seq,
+	}
 	look := forecast(in)
 	status := storage.Budget{
 		Rule: b.r.Name, Subject: subject, Labels: labels, PeriodName: string(c.Period), TimeZone: c.TimeZone, Period: b.period,

@@ -1,8 +1,6 @@
 package report
 
 import (
-	"context"
-	"fmt"
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
@@ -29,30 +27,21 @@ func AsOfBasis(marks []storage.Watermark, basis spend.Basis) time.Time {
 
 // until is where the data of the organizations in an answer ends, of the one whose ends first. Cost is known as
 // far as usage was read, by estimates, although the bill that most of it comes from ends before. Where
-// nothing is in the answer it is where any data ends.
-func until(ctx context.Context, store storage.Store, p Params, ns *names, sources map[string]*source) (time.Time, error) {
-	var out time.Time
-	for _, o := range ns.organizations {
-		s := sources[o.ID]
-		if s == nil && len(sources) > 0 {
-			continue
-		}
-		marks, err := store.Watermarks(ctx, o.ID)
-		if err != nil {
-			return out, fmt.Errorf("how far the reports of %s were read: %w", o.Name, err)
-		}
-		t := dataAt(marks, spend.ReportMessages, spend.ReportAnalyticsUsage)
+// nothing is in the answer (empty) it is where any data ends.
+func until(marks map[string][]storage.Watermark, p Params, empty bool) (out time.Time) {
+	for _, ms := range marks {
+		t := dataAt(ms, spend.ReportMessages, spend.ReportAnalyticsUsage)
 		if p.Requests { // which another report counts, and it is read later
-			if r := dataAt(marks, spend.ReportAnalyticsUsage); !r.IsZero() && r.Before(t) {
+			if r := dataAt(ms, spend.ReportAnalyticsUsage); !r.IsZero() && r.Before(t) {
 				t = r
 			}
 		}
-		if bill := dataAt(marks, spend.ReportAnalyticsCost, spend.ReportCost); p.Kind == Costs && bill.After(t) {
+		if bill := dataAt(ms, spend.ReportAnalyticsCost, spend.ReportCost); p.Kind == Costs && bill.After(t) {
 			t = bill
 		}
-		if !t.IsZero() && (out.IsZero() || t.Before(out) == (s != nil)) {
+		if !t.IsZero() && (out.IsZero() || t.Before(out) != empty) {
 			out = t
 		}
 	}
-	return out, nil
+	return out
 }

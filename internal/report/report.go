@@ -128,17 +128,17 @@ func Run(ctx context.Context, store storage.Store, p Params) (Answer, error) {
 	for _, r := range a.Rows {
 		a.Total.Add(r.Figures)
 	}
-	if a.Until, err = until(ctx, store, p, names, sources); err != nil {
-		return a, err
-	}
-	if len(sources) == 0 { // no rows: what can be said is how far usage was read
+	empty := len(sources) == 0
+	if empty { // no rows: what can be said is how far usage was read
 		for _, o := range names.organizations {
 			sources[o.ID] = &source{usage: true}
 		}
 	}
-	if a.AsOf, err = asOf(ctx, store, sources); err != nil {
+	marks, err := marksOf(ctx, store, sources)
+	if err != nil {
 		return a, err
 	}
+	a.AsOf, a.Until = oldest(marks, sources), until(marks, p, empty)
 	facts := []spend.Fact{spend.FactUsage}
 	if p.Kind == Costs {
 		facts = append(facts, spend.FactCost)
@@ -273,14 +273,27 @@ func sourcesOf(rs []Row) map[string]*source {
 
 // asOf is the oldest data time of the reports that the figures come from.
 func asOf(ctx context.Context, store storage.Store, sources map[string]*source) (time.Time, error) {
-	var oldest time.Time
-	for organization, s := range sources {
-		marks, err := store.Watermarks(ctx, organization)
-		if err != nil {
-			return oldest, fmt.Errorf("how far the reports of %s were read: %w", organization, err)
+	marks, err := marksOf(ctx, store, sources)
+	return oldest(marks, sources), err
+}
+
+// marksOf is how far the reports of the organizations were read.
+func marksOf(ctx context.Context, store storage.Store, sources map[string]*source) (map[string][]storage.Watermark, error) {
+	marks := map[string][]storage.Watermark{}
+	for organization := range sources {
+		var err error
+		if marks[organization], err = store.Watermarks(ctx, organization); err != nil {
+			return nil, fmt.Errorf("how far the reports of %s were read: %w", organization, err)
 		}
+	}
+	return marks, nil
+}
+
+func oldest(marks map[string][]storage.Watermark, sources map[string]*source) (oldest time.Time) {
+	for organization, ms := range marks {
+		s := sources[organization]
 		consider := func(reports ...spend.Report) {
-			if t := dataAt(marks, reports...); !t.IsZero() && (oldest.IsZero() || t.Before(oldest)) {
+			if t := dataAt(ms, reports...); !t.IsZero() && (oldest.IsZero() || t.Before(oldest)) {
 				oldest = t
 			}
 		}
@@ -294,7 +307,7 @@ func asOf(ctx context.Context, store storage.Store, sources map[string]*source) 
 			consider(spend.ReportAnalyticsCost, spend.ReportCost)
 		}
 	}
-	return oldest, nil
+	return oldest
 }
 
 // dataAt is the data time of the first of the reports that has data and is not refused, or else

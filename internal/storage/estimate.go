@@ -77,11 +77,7 @@ func reestimateDay(ctx context.Context, tx Tx, day, w spend.Window, factors Fact
 		return err
 	}
 	billed := billedOf(costs)
-	minutes, err := tx.Spans(ctx, UsageMinute, w, nil) // they may stand beside what counts
-	if err != nil {
-		return err
-	}
-	there := map[Table]bool{UsageMinute: len(minutes) > 0}
+	there := map[Table]bool{UsageMinute: true} // minutes may stand beside what counts
 	for _, s := range slots {
 		there[tables[spend.FactUsage][s.Grain]] = true
 	}
