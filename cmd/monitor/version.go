@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"runtime/debug"
 )
@@ -48,9 +47,7 @@ type versionCmd struct {
 func (c versionCmd) Run(a *app) error {
 	release, commit, goVersion := buildInfo()
 	if c.Format == "json" {
-		e := json.NewEncoder(a.stdout)
-		e.SetIndent("", "  ")
-		return e.Encode(struct {
+		return printJSON(a, struct {
 			Version string `json:"version"`
 			Commit  string `json:"commit"`
 			Go      string `json:"go_version"`

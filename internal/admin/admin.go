@@ -193,13 +193,17 @@ func (s *State) RateLimits(ctx context.Context) ([]spend.RateLimit, error) {
 // WorkspaceName is the name of the workspace of that id: the id where it is not listed, and "" for a
 // key of the whole organization.
 func (s *State) WorkspaceName(ctx context.Context, id string) (string, error) {
+	return s.workspaceCalled(ctx, id, storage.WorkspaceName)
+}
+
+func (s *State) workspaceCalled(ctx context.Context, id string, name func(spend.Workspace) string) (string, error) {
 	ws, err := s.Workspaces(ctx)
 	if err != nil {
 		return "", err
 	}
 	for _, w := range ws {
 		if w.ID == id || w.Default && id == spend.DefaultWorkspace {
-			return storage.WorkspaceName(w), nil
+			return name(w), nil
 		}
 	}
 	return id, nil

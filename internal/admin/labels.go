@@ -63,16 +63,7 @@ func labelledKey(k *spend.APIKey) (storage.Labelled, *string) {
 // WorkspaceLabel is how the workspace of that id is shown: its name, told apart from others of the same name;
 // the id where it is not listed, and "" for a key of the whole organization.
 func (s *State) WorkspaceLabel(ctx context.Context, id string) (string, error) {
-	ws, err := s.Workspaces(ctx)
-	if err != nil {
-		return "", err
-	}
-	for _, w := range ws {
-		if w.ID == id || w.Default && id == spend.DefaultWorkspace {
-			return w.Label, nil
-		}
-	}
-	return id, nil
+	return s.workspaceCalled(ctx, id, func(w spend.Workspace) string { return w.Label })
 }
 
 // shownAs are the names that something may be shown by: its own, and that with the last characters of its id
@@ -96,8 +87,7 @@ func (w Where) check(field string, known []string) error {
 			continue
 		}
 		// Of a name and the same with an id behind it, the short one is enough to be put right.
-		names := slices.Compact(slices.Sorted(slices.Values(known)))
-		names = slices.DeleteFunc(slices.Clone(names), func(k string) bool {
+		names := slices.DeleteFunc(slices.Compact(slices.Sorted(slices.Values(known))), func(k string) bool {
 			bare, _, more := strings.Cut(k, " (")
 			return k == "" || more && slices.Contains(known, bare)
 		})

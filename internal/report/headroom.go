@@ -298,11 +298,10 @@ func ParseHeadroom(values url.Values, now time.Time) (HeadroomParams, error) {
 			return p, err
 		}
 	}
-	switch {
-	case p.Window.Empty():
-		return p, fmt.Errorf("from (%s) must be before to (%s); to itself is not included",
-			p.Window.Start.Format(time.RFC3339), p.Window.End.Format(time.RFC3339))
-	case p.Window.Duration() > maxHeadroom:
+	if err := CheckOrder(p.Window.Start, p.Window.End); err != nil {
+		return p, err
+	}
+	if p.Window.Duration() > maxHeadroom {
 		return p, fmt.Errorf("from %s to %s is more than a day; rate limits are looked at by the minute, a day at a time",
 			p.Window.Start.Format(time.RFC3339), p.Window.End.Format(time.RFC3339))
 	}

@@ -104,6 +104,14 @@ func Parse(kind Kind, values url.Values, now time.Time) (Params, error) {
 	return p.parseWindow(values.Get("from"), values.Get("to"))
 }
 
+// CheckOrder says what is wrong with a time that ends before it begins.
+func CheckOrder(from, to time.Time) error {
+	if from.Before(to) {
+		return nil
+	}
+	return fmt.Errorf("from (%s) must be before to (%s); to itself is not included", from.Format(time.RFC3339), to.Format(time.RFC3339))
+}
+
 func (p Params) parseWindow(from, to string) (Params, error) {
 	var err error
 	if to != "" {
@@ -117,9 +125,8 @@ func (p Params) parseWindow(from, to string) (Params, error) {
 			return p, err
 		}
 	}
-	if !p.From.Before(p.To) {
-		return p, fmt.Errorf("from (%s) must be before to (%s); to itself is not included",
-			p.From.Format(time.RFC3339), p.To.Format(time.RFC3339))
+	if err := CheckOrder(p.From, p.To); err != nil {
+		return p, err
 	}
 	width := spend.Day
 	if p.Step == StepHour {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/anthropic-monitor/monitor/internal/report"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
@@ -128,9 +129,8 @@ func (s *server) alertHistory(r *http.Request) (any, error) {
 		}
 		*to = t
 	}
-	if !w.Start.Before(w.End) {
-		return nil, problem{http.StatusBadRequest, fmt.Sprintf("from (%s) must be before to (%s); to itself is not included",
-			w.Start.Format(time.RFC3339), w.End.Format(time.RFC3339))}
+	if err := report.CheckOrder(w.Start, w.End); err != nil {
+		return nil, problem{http.StatusBadRequest, err.Error()}
 	}
 	out := listed[alertChange]{AsOf: instant(s.Now()), Data: []alertChange{}}
 	return out, s.each(r.Context(), func(o storage.OrganizationState) error {

@@ -20,10 +20,6 @@ const lockNotAvailable = "55P03"
 // fail says what was done on which database when err happened, and marks it as
 // [storage.ErrUnavailable] where the database may be back later; nil stays nil.
 func (s *Store) fail(ctx context.Context, doing string, err error) error {
-	advice := ""
-	if _, connect := errors.AsType[*pgconn.ConnectError](err); connect && doing == opening {
-		advice = ": check that the server runs, and the host, port, user and password of its URL"
-	}
 	err = inOneLine(err)
 	switch {
 	case err == nil:
@@ -31,14 +27,20 @@ func (s *Store) fail(ctx context.Context, doing string, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("database %s: %s: %w", s.name, doing, ctx.Err())
 	case unavailable(err):
-		return fmt.Errorf("database %s: %s: %w: %w%s", s.name, doing, storage.ErrUnavailable, err, advice)
+		return fmt.Errorf("database %s: %s: %w: %w", s.name, doing, storage.ErrUnavailable, err)
 	default:
-		return fmt.Errorf("database %s: %s: %w%s", s.name, doing, err, advice)
+		return fmt.Errorf("database %s: %s: %w", s.name, doing, err)
 	}
 }
 
-// opening is what is done when a connection is made for the first time.
-const opening = "opening"
+// failOpening is fail where a connection is made for the first time.
+func (s *Store) failOpening(ctx context.Context, err error) error {
+	failed := s.fail(ctx, "opening", err)
+	if _, connect := errors.AsType[*pgconn.ConnectError](err); connect && ctx.Err() == nil {
+		return fmt.Errorf("%w: check that the server runs, and the host, port, user and password of its URL", failed)
+	}
+	return failed
+}
 
 // lineError is an error whose text was made to fit a line.
 type lineError struct {

@@ -72,11 +72,11 @@ func Open(ctx context.Context, url string, log *slog.Logger) (*Store, error) {
 	c := config.ConnConfig
 	s := &Store{name: fmt.Sprintf("%s on %s:%d", c.Database, c.Host, c.Port), log: log, owned: map[*owner]bool{}}
 	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
-		return nil, s.fail(ctx, opening, err)
+		return nil, s.failOpening(ctx, err)
 	}
 	if err := s.prepare(ctx); err != nil {
 		s.pool.Close()
-		return nil, s.fail(ctx, opening, err)
+		return nil, s.failOpening(ctx, err)
 	}
 	return s, nil
 }
