@@ -98,8 +98,8 @@ func replace(ctx context.Context, tx Tx, f spend.Fact, r Reading, rows []Row, di
 	if err != nil {
 		return Change{}, err
 	}
-	d := diff{fact: f, reading: r, empty: len(rows) == 0, table: tables[f][r.Grain], days: map[int64]bool{}}
-	if err := d.compare(ctx, tx, units, rows); err != nil {
+	d := diff{fact: f, reading: r, rows: rows, table: tables[f][r.Grain], days: map[int64]bool{}}
+	if err := d.compare(ctx, tx, units); err != nil {
 		return Change{}, err
 	}
 	if err := d.write(ctx, tx); err != nil {
@@ -121,9 +121,9 @@ type diff struct {
 	fact    spend.Fact
 	reading Reading
 	table   Table
-	empty   bool // the answer had not a single row
 
-	put       []Row
+	rows      []Row           // what was read
+	put       [][]Row         // parts of it that are written
 	remove    map[Table][]Row // rows of ruling grains that are gone, by table
 	drop, set []Slot
 	revisions []RowRevision
@@ -136,14 +136,15 @@ type diff struct {
 }
 
 // compare goes through the units with what is stored beside what was read.
-func (d *diff) compare(ctx context.Context, tx Tx, units []Unit, rows []Row) error {
+func (d *diff) compare(ctx context.Context, tx Tx, units []Unit) error {
+	empty := len(d.rows) == 0
 	same, err := tx.Rows(ctx, d.table, d.reading.Window)
 	if err != nil {
 		return err
 	}
 	d.remove, d.touched = map[Table][]Row{}, map[int64]bool{}
 	for _, u := range units {
-		stored, fresh := within(same, u.Window), within(rows, u.Window)
+		stored, fresh := within(same, u.Window), within(d.rows, u.Window)
 		ruling, mixed := stored, false
 		if len(u.Old) > 0 && u.Old[0].Grain != d.reading.Grain || len(u.Old) > 1 {
 			if len(u.New) > 0 {
@@ -154,9 +155,9 @@ func (d *diff) compare(ctx context.Context, tx Tx, units []Unit, rows []Row) err
 			mixed = true
 		}
 		switch {
-		case len(u.New) == 0 && d.empty:
+		case len(u.New) == 0 && empty:
 			continue
-		case d.empty && len(ruling) > 0 && d.hold(u, ruling):
+		case empty && len(ruling) > 0 && d.hold(u, ruling):
 			continue
 		}
 		d.merge(stored, fresh)
@@ -224,26 +225,33 @@ func (d *diff) hold(u Unit, ruling []Row) bool {
 
 // merge compares rows of the reading's grain, both sorted.
 func (d *diff) merge(stored, fresh []Row) {
-	written := len(d.put)
-	if len(stored) == 0 { // history that is read for the first time: all of it is written
-		if written == 0 {
-			d.put = slices.Clip(fresh) // an hour of a large organization is 100,000 rows by the minute
-		} else {
-			d.put = append(d.put, fresh...)
-		}
+	if len(stored) == 0 { // history that is read for the first time
+		d.put = append(d.put, fresh)
 		d.change.Written += len(fresh)
 		return
 	}
+	next := 0
 	pairs(stored, fresh, func(old, now *Row) {
-		switch {
-		case now == nil:
+		if now == nil {
 			d.remove[d.table] = append(d.remove[d.table], *old)
 			d.change.Deleted++
-		case old == nil || *old != *now:
-			d.put = append(d.put, *now)
+			return
 		}
+		if old == nil || *old != *now {
+			d.put = append(d.put, fresh[next:next+1])
+			d.change.Written++
+		}
+		next++
 	})
-	d.change.Written += len(d.put) - written
+}
+
+// written are the rows to write, not copied where they are all that was read: an hour of a large
+// organization is 100,000 rows by the minute.
+func (d *diff) written() []Row {
+	if d.change.Written == len(d.rows) {
+		return d.rows
+	}
+	return slices.Concat(d.put...)
 }
 
 // figures compares what counted in the unit with what counts now and reports whether it differs.
@@ -301,7 +309,7 @@ func (d *diff) write(ctx context.Context, tx Tx) error {
 			return err
 		}
 	}
-	if err := tx.PutRows(ctx, d.table, d.put); err != nil {
+	if err := tx.PutRows(ctx, d.table, d.written()); err != nil {
 		return err
 	}
 	if err := tx.DropSlots(ctx, d.fact, d.drop); err != nil {

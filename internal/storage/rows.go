@@ -60,21 +60,21 @@ func pairs(old, now []Row, visit func(old, now *Row)) {
 
 // coarsen sums rows by buckets of the grain.
 func coarsen(rows []Row, g spend.Grain) []Row {
-	out := slices.Clone(rows)
-	for i := range out {
-		out[i].Bucket -= out[i].Bucket % int64(g)
-	}
-	slices.SortFunc(out, compareRows)
-	n := 0
-	for i := range out {
-		if n > 0 && compareRows(out[n-1], out[i]) == 0 {
-			out[n-1].add(out[i])
+	type place struct{ bucket, series int64 }
+	var out []Row
+	places := map[place]int{}
+	for _, r := range rows {
+		r.Bucket -= r.Bucket % int64(g)
+		p := place{r.Bucket, r.Series}
+		if at, known := places[p]; known {
+			out[at].add(r)
 			continue
 		}
-		out[n] = out[i]
-		n++
+		places[p] = len(out)
+		out = append(out, r)
 	}
-	return out[:n]
+	sortRows(out)
+	return out
 }
 
 // daysOf lists the days of a set, in order.
