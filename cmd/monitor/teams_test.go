@@ -10,10 +10,10 @@ import (
 )
 
 // TestTeamsFollowTheConfiguration changes teams while the daemon runs: views, metrics and API follow, for all of
-// the history.
+// the history. That has all of last month, which /metrics tells also where this month has only begun.
 func TestTeamsFollowTheConfiguration(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, "sqlite", punctual(fullHour()), "backfill: 2d\n")
+	w := newWorld(t, "sqlite", punctual(fullHour()), "backfill: 62d\n")
 	inViews := func() map[string]bool {
 		teams := map[string]bool{}
 		w.query("select distinct team from usage_daily", func(scan func(...any)) {
@@ -26,7 +26,7 @@ func TestTeamsFollowTheConfiguration(t *testing.T) {
 	w.monitor("once")
 	require.Equal(t, map[string]bool{"": true}, inViews(), "without teams the column is empty")
 
-	w.configure("backfill: 2d\nteams: [{name: ops, tags: [\"env=prod\"]}]\n")
+	w.configure("backfill: 62d\nteams: [{name: ops, tags: [\"env=prod\"]}]\n")
 	w.serve()
 	w.eventually(func() bool { return inViews()["ops"] }, &strings.Builder{}, "the views do not show the team")
 	require.Equal(t, map[string]bool{"ops": true, "unmapped": true}, inViews())
@@ -37,7 +37,7 @@ func TestTeamsFollowTheConfiguration(t *testing.T) {
 	}
 	w.eventually(func() bool { return shown("ops") && shown("unmapped") }, &strings.Builder{}, "metrics and API do not show the team")
 
-	w.configure("backfill: 2d\nteams: [{name: platform, workspaces: [production]}, {name: lab, workspaces: [research]}]\n")
+	w.configure("backfill: 62d\nteams: [{name: platform, workspaces: [production]}, {name: lab, workspaces: [research]}]\n")
 	r, err := http.Post("http://"+w.listen+"/-/reload", "", nil) //nolint:noctx // bounded by the test
 	require.NoError(t, err)
 	require.NoError(t, r.Body.Close())
