@@ -71,13 +71,9 @@ func serve(a *app, config *Config, listener net.Listener, load func() (*Config, 
 	setHandler := func(h http.Handler) { handler.Store(&h) }
 	unready := func(reason string) { setHandler(starting(reason)) }
 	unready("starting: opening the database")
-	server := &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			(*handler.Load()).ServeHTTP(w, r)
-		}),
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}
+	server := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*handler.Load()).ServeHTTP(w, r)
+	}), a.log)
 
 	g, ctx := errgroup.WithContext(a.ctx)
 	g.Go(func() error {
@@ -118,6 +114,20 @@ func serve(a *app, config *Config, listener net.Listener, load func() (*Config, 
 	}
 	a.log.Info("stopped")
 	return nil
+}
+
+// newServer bounds all that a client can draw out. Handlers have a time limit of their own, which ends
+// neither a body that does not come nor an answer that nobody takes: each would hold a connection and
+// its memory for ever.
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second, // bodies are small
+		WriteTimeout:      5 * time.Minute,  // from the header's end: the work, and a large answer over a slow line
+		IdleTimeout:       5 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
 }
 
 // starting answers while there is no generation: that the process is alive, and why there is nothing else yet.
