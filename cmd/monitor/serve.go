@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -271,9 +272,20 @@ func (g *generation) build(a *app) error {
 	g.handler = web.New(web.Options{
 		Store: g.store, Gatherer: registry, Log: a.log, Version: release, Now: time.Now,
 		Backfill: g.config.Backfill.Duration(), Reload: g.reload, Authenticated: g.authenticated,
-		Teams: g.config.Teams, Prices: prices, Budgets: budgetRules(g.config.Rules),
+		Teams: g.config.Teams, Prices: prices, Budgets: budgetRules(g.config.Rules), Unread: g.unread,
 	})
 	return nil
+}
+
+// unread lists the organizations of which nothing can be read, since their keys do not tell which they are.
+func (g *generation) unread() []web.Unread {
+	var all []web.Unread
+	for i, c := range g.collectors {
+		if n := c.Nameless(); n != nil {
+			all = append(all, web.Unread{Organization: cmp.Or(c.Name, fmt.Sprintf("organizations[%d]", i)), Problem: n.Problem, At: n.At})
+		}
+	}
+	return all
 }
 
 // run works the organizations until the context ends.

@@ -46,7 +46,11 @@ func (s *server) unready(r *http.Request) (string, error) {
 		tried = len(runs) > 0
 	}
 	if !tried {
-		return "no collection has been tried yet", nil
+		reason := "no collection has been tried yet"
+		for _, u := range s.unread() {
+			reason += "; " + u.Organization + ": " + u.Problem
+		}
+		return reason, nil
 	}
 	return "", nil
 }

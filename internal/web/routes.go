@@ -45,6 +45,9 @@ type Options struct {
 	// Tried reports whether a first collection has been tried, well or not. Where it is nil, a job run
 	// in the store tells.
 	Tried func() bool
+	// Unread lists the organizations of the configuration that are not known yet, because the API has not
+	// told which they are: their figures are in no answer. Nil lists none.
+	Unread func() []Unread
 	// Reload reads the configuration anew and logs what came of it. Its error is shown to who asked.
 	Reload func(context.Context) error
 	// Prices are what savings are estimated at.
@@ -56,6 +59,13 @@ type Options struct {
 	// Authenticated says that the web configuration file asks for authentication, so that other
 	// than local requests may change something.
 	Authenticated bool
+}
+
+// Unread is an organization that is configured and of which nothing can be read.
+type Unread struct {
+	Organization string    // as the configuration calls it
+	Problem      string    // what came of the last try
+	At           time.Time // of the last try
 }
 
 type server struct {
