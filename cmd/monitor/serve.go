@@ -62,8 +62,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 // context ends, which is not an error. Listener and store live as long as the process; the rest is
 // a generation, built anew from the configuration that load reads at each reload.
 func serve(a *app, config *Config, listener net.Listener, load func() (*Config, error)) error {
-	web, err := loadWebConfig(config.Web.ConfigFile)
-	if err != nil {
+	if _, err := loadWebConfig(config.Web.ConfigFile); err != nil {
 		return errors.Join(usageError{fmt.Errorf("web.config_file: %w", err)}, listener.Close())
 	}
 
@@ -108,7 +107,7 @@ func serve(a *app, config *Config, listener net.Listener, load func() (*Config, 
 		}
 		defer store.Close()
 		ready()
-		return generations(ctx, a, generation{config: config, store: store, authenticated: web.authenticates()}, load, setHandler)
+		return generations(ctx, a, generation{config: config, store: store, authenticated: authenticatedBy(config.Web.ConfigFile)}, load, setHandler)
 	})
 	if err := g.Wait(); err != nil && a.ctx.Err() == nil {
 		return err
@@ -202,7 +201,7 @@ func generations(ctx context.Context, a *app, now generation, load func() (*Conf
 type generation struct {
 	config        *Config
 	store         storage.Store
-	authenticated bool
+	authenticated func() bool
 	reload        func(context.Context) error
 	reloaded      prometheus.Gauge
 

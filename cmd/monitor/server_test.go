@@ -6,6 +6,8 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -90,4 +92,28 @@ func TestSlowClients(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestAuthenticationThatWasTakenAway: the web configuration file is in force as it is when a request comes,
+// so whether everybody is let in must be known then.
+func TestAuthenticationThatWasTakenAway(t *testing.T) {
+	t.Parallel()
+	require.False(t, authenticatedBy("")())
+	file := filepath.Join(t.TempDir(), "web.yml")
+	now := authenticatedBy(file)
+	for _, step := range []struct {
+		text string
+		want bool
+	}{
+		{"basic_auth_users: {ada: " + openSesame + "}", true},
+		{"basic_auth_users: {}", false},
+		{"tls_server_config: {client_auth_type: RequireAndVerifyClientCert}", true},
+		{"tls_server_config: {client_auth_type: VerifyClientCertIfGiven}", false},
+		{"basic_auth_users: [", false},
+	} {
+		require.NoError(t, os.WriteFile(file, []byte(step.text), 0o600))
+		require.Equal(t, step.want, now(), step.text)
+	}
+	require.NoError(t, os.Remove(file))
+	require.False(t, now())
 }

@@ -56,9 +56,10 @@ type Options struct {
 	Teams team.Teams
 	// Budgets are the rules with a budget, by the configuration.
 	Budgets []BudgetRule
-	// Authenticated says that the web configuration file asks for authentication, so that other
-	// than local requests may change something.
-	Authenticated bool
+	// Authenticated reports whether the web configuration file asks for authentication now, so that other
+	// than local requests may change something; nil: it does not. It is asked each time, since the
+	// file is in force as it is when a request comes.
+	Authenticated func() bool
 }
 
 // Unread is an organization that is configured and of which nothing can be read.
