@@ -54,7 +54,7 @@ func (t sheet) write(w io.Writer, format string, about ...sheetField) error {
 }
 
 func (t sheet) writeMarkdown(w io.Writer) error {
-	escape := strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "<", "&lt;", "`", "\\`")
+	escape := strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "<", "&lt;", "[", `\[`, "`", "\\`")
 	var b bytes.Buffer
 	line := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
 	var titles []string
@@ -201,4 +201,13 @@ func printable(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// printableLines is that of a text that may have several lines.
+func printableLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i := range lines {
+		lines[i] = printable(lines[i])
+	}
+	return strings.Join(lines, "\n")
 }

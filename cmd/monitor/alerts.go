@@ -95,14 +95,15 @@ func (c alertsListCmd) Run(a *app) error {
 			if x.Silenced {
 				state += ", silenced"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", x.Organization, state, x.Severity, minute(x.Since), cmp.Or(x.Summary, x.Rule))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n",
+				printable(x.Organization), state, x.Severity, minute(x.Since), printable(cmp.Or(x.Summary, x.Rule)))
 		}
 		if err := w.Flush(); err != nil {
 			return err
 		}
 		for _, s := range silences {
 			fmt.Fprintf(a.stdout, "silence %s: %s from %s until %s, by %s: %s\n",
-				s.ID, matchersText(s.Matchers), minute(s.StartsAt), minute(s.EndsAt), s.CreatedBy, s.Comment)
+				s.ID, printable(matchersText(s.Matchers)), minute(s.StartsAt), minute(s.EndsAt), printable(s.CreatedBy), printable(s.Comment))
 		}
 		return nil
 	})
@@ -195,7 +196,7 @@ func printChanges(a *app, list []listedChange) error {
 		if x.Note != "" {
 			summary += " (" + x.Note + ")"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", minute(x.At), x.Alert.Organization, x.Alert.Rule, x.To, told, summary)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", minute(x.At), printable(x.Alert.Organization), x.Alert.Rule, x.To, told, printable(summary))
 	}
 	return w.Flush()
 }
@@ -390,7 +391,7 @@ func (c alertsBacktestCmd) Run(a *app) error {
 
 func printBacktest(a *app, organization, rule string, b alerts.Backtested, list []listedChange) error {
 	fmt.Fprintf(a.stdout, "%s, rule %s, %s to %s, by the hour, on today's figures (when they arrived is not replayed)\n",
-		organization, rule, minute(b.Window.Start), minute(b.Window.End))
+		printable(organization), rule, minute(b.Window.Start), minute(b.Window.End))
 	fired, resolved, messages := 0, 0, 0
 	for _, x := range list {
 		switch {
@@ -412,7 +413,7 @@ func printBacktest(a *app, organization, rule string, b alerts.Backtested, list 
 			fmt.Fprintf(a.stdout, "and %d more times quiet\n", len(b.Notes)-notes)
 			break
 		}
-		fmt.Fprintf(a.stdout, "quiet %s\n", note)
+		fmt.Fprintf(a.stdout, "quiet %s\n", printable(note))
 	}
 	_, err := fmt.Fprintf(a.stdout, "fired %d times, resolved %d times, %d messages\n", fired, resolved, messages)
 	return err

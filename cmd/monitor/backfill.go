@@ -179,7 +179,7 @@ func (p *progress) work(r storage.Request, run func(context.Context) error) erro
 	case done.Problem != "":
 		return errors.New(done.Problem)
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s: history from %s to %s is complete\n", p.organization.Name,
+	_, err = fmt.Fprintf(p.stdout, "%s: history from %s to %s is complete\n", printable(p.organization.Name),
 		p.window.Start.Format(time.DateOnly), p.window.End.Format(time.DateOnly))
 	return err
 }

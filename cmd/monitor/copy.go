@@ -197,7 +197,7 @@ func (c copyCmd) print(w io.Writer, l storage.Loaded, organizations []storage.Or
 	if len(l.Months) > 0 {
 		fmt.Fprintf(t, "\nmonth (UTC)\t%14s\torganization\n", "cost in USD")
 		for _, m := range l.Months {
-			fmt.Fprintf(t, "%s\t%14s\t%s\n", m.Month.Format("2006-01"), m.Cost, names[m.Organization])
+			fmt.Fprintf(t, "%s\t%14s\t%s\n", m.Month.Format("2006-01"), m.Cost, printable(names[m.Organization]))
 		}
 	}
 	if err := t.Flush(); err != nil {

@@ -58,10 +58,12 @@ func (d *doctor) say(ok bool, what, result string) {
 		mark = "FAIL"
 		d.failures++
 	}
-	fmt.Fprintf(d.stdout, "%s  %-16s %s\n", mark, what, result)
+	fmt.Fprintf(d.stdout, "%s  %-16s %s\n", mark, what, printableLines(result))
 }
 
-func (d *doctor) note(what, result string) { fmt.Fprintf(d.stdout, "--    %-16s %s\n", what, result) }
+func (d *doctor) note(what, result string) {
+	fmt.Fprintf(d.stdout, "--    %-16s %s\n", what, printableLines(result))
+}
 
 func (d *doctor) database(config *Config) {
 	store, err := openStore(d.ctx, d.app, config)

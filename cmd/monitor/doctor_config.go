@@ -13,7 +13,9 @@ import (
 )
 
 // warn says that something is likely not as it is meant; it is no failure.
-func (d *doctor) warn(what, result string) { fmt.Fprintf(d.stdout, "warn  %-16s %s\n", what, result) }
+func (d *doctor) warn(what, result string) {
+	fmt.Fprintf(d.stdout, "warn  %-16s %s\n", what, printableLines(result))
+}
 
 // patterns looks for parts of the configuration that mean nothing that is stored.
 func (d *doctor) patterns(config *Config, store storage.Store) {

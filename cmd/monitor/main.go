@@ -140,7 +140,7 @@ func (a *app) run(args []string) error {
 	case errors.As(err, &problems):
 		fmt.Fprintln(stderr, problems) // each is a line with its place
 	default:
-		fmt.Fprintf(stderr, "monitor: %s\n", err)
+		fmt.Fprintf(stderr, "monitor: %s\n", printableLines(err.Error()))
 	}
 	return err
 }

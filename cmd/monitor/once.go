@@ -94,19 +94,19 @@ func printJudged(a *app, store storage.Store) error {
 				active++
 			}
 		}
-		fmt.Fprintf(a.stdout, "\n%s: %d rules, %d alerts, %d notifications not delivered yet\n", o.Name, len(rules), active, waiting)
+		fmt.Fprintf(a.stdout, "\n%s: %d rules, %d alerts, %d notifications not delivered yet\n", printable(o.Name), len(rules), active, waiting)
 		for _, r := range rules {
 			switch {
 			case r.Problem != "":
 				failures++
-				fmt.Fprintf(a.stdout, "rule %s cannot be judged: %s\n", r.Rule, r.Problem)
+				fmt.Fprintf(a.stdout, "rule %s cannot be judged: %s\n", r.Rule, printable(r.Problem))
 			case r.Note != "":
-				fmt.Fprintf(a.stdout, "rule %s is quiet: %s\n", r.Rule, r.Note)
+				fmt.Fprintf(a.stdout, "rule %s is quiet: %s\n", r.Rule, printable(r.Note))
 			}
 		}
 		for _, x := range as {
 			if x.State != spend.Resolved {
-				fmt.Fprintf(a.stdout, "%s %s: %s\n", x.State, x.Severity, x.Summary)
+				fmt.Fprintf(a.stdout, "%s %s: %s\n", x.State, x.Severity, printable(x.Summary))
 			}
 		}
 	}
@@ -180,7 +180,7 @@ func printRuns(a *app, store storage.Store, runs []storage.Run) error {
 	}
 	names := map[string]string{}
 	for _, o := range orgs {
-		names[o.ID] = o.Name
+		names[o.ID] = printable(o.Name)
 	}
 	failures := 0
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
@@ -190,7 +190,7 @@ func printRuns(a *app, store storage.Store, runs []storage.Run) error {
 			failures++
 		}
 		took := r.EndedAt.Sub(r.StartedAt).Round(time.Millisecond)
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", names[r.Organization], r.Job, r.Outcome, r.Rows, r.Requests, took, r.Error)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", names[r.Organization], r.Job, r.Outcome, r.Rows, r.Requests, took, printable(r.Error))
 	}
 	if err := w.Flush(); err != nil {
 		return err

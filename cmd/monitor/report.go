@@ -127,7 +127,7 @@ func (c reportCmd) check() error {
 func (c reportCmd) print(a *app, answer writable, nothing []report.Nothing) error {
 	if c.Format == "json" || c.Format == "csv" {
 		for _, n := range nothing {
-			fmt.Fprintf(a.stderr, "monitor: %s\n", n)
+			fmt.Fprintf(a.stderr, "monitor: %s\n", printable(n.String()))
 		}
 	}
 	return c.write(a, answer)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,8 +62,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 // context ends, which is not an error. Listener and store live as long as the process; the rest is
 // a generation, built anew from the configuration that load reads at each reload.
 func serve(a *app, config *Config, listener net.Listener, load func() (*Config, error)) error {
-	web, err := loadWebConfig(config.Web.ConfigFile)
-	if err != nil {
+	if _, err := loadWebConfig(config.Web.ConfigFile); err != nil {
 		return errors.Join(usageError{fmt.Errorf("web.config_file: %w", err)}, listener.Close())
 	}
 
@@ -71,13 +71,9 @@ func serve(a *app, config *Config, listener net.Listener, load func() (*Config, 
 	setHandler := func(h http.Handler) { handler.Store(&h) }
 	unready := func(reason string) { setHandler(starting(reason)) }
 	unready("starting: opening the database")
-	server := &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			(*handler.Load()).ServeHTTP(w, r)
-		}),
-		ReadHeaderTimeout: 10 * time.Second,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-	}
+	server := newServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*handler.Load()).ServeHTTP(w, r)
+	}), a.log)
 
 	g, ctx := errgroup.WithContext(a.ctx)
 	g.Go(func() error {
@@ -111,13 +107,27 @@ func serve(a *app, config *Config, listener net.Listener, load func() (*Config, 
 		}
 		defer store.Close()
 		ready()
-		return generations(ctx, a, generation{config: config, store: store, authenticated: web.authenticates()}, load, setHandler)
+		return generations(ctx, a, generation{config: config, store: store, authenticated: authenticatedBy(config.Web.ConfigFile)}, load, setHandler)
 	})
 	if err := g.Wait(); err != nil && a.ctx.Err() == nil {
 		return err
 	}
 	a.log.Info("stopped")
 	return nil
+}
+
+// newServer bounds all that a client can draw out. Handlers have a time limit of their own, which ends
+// neither a body that does not come nor an answer that nobody takes: each would hold a connection and
+// its memory for ever.
+func newServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second, // bodies are small
+		WriteTimeout:      5 * time.Minute,  // from the header's end: the work, and a large answer over a slow line
+		IdleTimeout:       5 * time.Minute,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
 }
 
 // starting answers while there is no generation: that the process is alive, and why there is nothing else yet.
@@ -191,7 +201,7 @@ func generations(ctx context.Context, a *app, now generation, load func() (*Conf
 type generation struct {
 	config        *Config
 	store         storage.Store
-	authenticated bool
+	authenticated func() bool
 	reload        func(context.Context) error
 	reloaded      prometheus.Gauge
 
@@ -261,9 +271,20 @@ func (g *generation) build(a *app) error {
 	g.handler = web.New(web.Options{
 		Store: g.store, Gatherer: registry, Log: a.log, Version: release, Now: time.Now,
 		Backfill: g.config.Backfill.Duration(), Reload: g.reload, Authenticated: g.authenticated,
-		Teams: g.config.Teams, Prices: prices, Budgets: budgetRules(g.config.Rules),
+		Teams: g.config.Teams, Prices: prices, Budgets: budgetRules(g.config.Rules), Unread: g.unread,
 	})
 	return nil
+}
+
+// unread lists the organizations of which nothing can be read, since their keys do not tell which they are.
+func (g *generation) unread() []web.Unread {
+	var all []web.Unread
+	for i, c := range g.collectors {
+		if n := c.Nameless(); n != nil {
+			all = append(all, web.Unread{Organization: cmp.Or(c.Name, fmt.Sprintf("organizations[%d]", i)), Problem: n.Problem, At: n.At})
+		}
+	}
+	return all
 }
 
 // run works the organizations until the context ends.

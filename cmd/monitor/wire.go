@@ -120,6 +120,15 @@ func (c webConfig) authenticates() bool {
 	return len(c.Users) > 0 || c.TLS.ClientAuth == "RequireAndVerifyClientCert"
 }
 
+// authenticatedBy asks the file at each call, as the server does at each request: a file from which the users
+// were taken lets everybody in, who then may not write any more.
+func authenticatedBy(file string) func() bool {
+	return func() bool {
+		c, err := loadWebConfig(file)
+		return err == nil && c.authenticates()
+	}
+}
+
 func (c webConfig) tls() bool { return c.TLS.CertFile != "" || c.TLS.Cert != "" }
 
 // organization is the configured organization of the name; without a name, the only one.

@@ -134,6 +134,7 @@ func claudeCodeElement(w *walker, g *gathering[spend.ClaudeCode]) error {
 	if n.err != nil {
 		return n.err
 	}
+	makeStorable(&cc)
 	g.add(cc)
 	return nil
 }

@@ -30,7 +30,7 @@ func TestOtherCurrencies(t *testing.T) {
 	require.Equal(t, []adminapi.Foreign{
 		{Bucket: at("2026-11-19T00:00:00Z"), Dims: dims, Currency: "EUR", Amount: "2.0000000000001"},
 		{Bucket: at("2026-11-19T00:00:00Z"), Dims: dims, Currency: "EUR", Amount: "-3"},
-		{Bucket: at("2026-11-20T00:00:00Z"), Dims: spend.Dims{WorkspaceID: spend.DefaultWorkspace, CostType: "tokens"}, Currency: "JP Y much too lo…", Amount: "9"},
+		{Bucket: at("2026-11-20T00:00:00Z"), Dims: spend.Dims{WorkspaceID: spend.DefaultWorkspace, CostType: "tokens"}, Currency: "J\uFFFDP Y much too…", Amount: "9"},
 	}, a.Foreign)
 
 	body := fixture(t, "analytics_cost.json")

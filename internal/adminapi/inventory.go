@@ -33,7 +33,7 @@ func (c *Client) Organization(ctx context.Context) (spend.Organization, error) {
 	if err != nil {
 		return spend.Organization{}, err
 	}
-	return spend.Organization{ID: o.ID, Name: o.Name}, nil
+	return spend.Organization{ID: storable(o.ID), Name: storable(o.Name)}, nil
 }
 
 // Workspaces lists all workspaces, archived ones and the default one included.
@@ -258,6 +258,8 @@ func (l *listing[W, T]) add(data []W) error {
 	for i := range data {
 		v := fields{path: "data[" + strconv.Itoa(i) + "]."}
 		id, t := l.convert(&data[i], &v)
+		id = storable(id)
+		makeStorable(&t)
 		switch {
 		case v.err != nil:
 			return v.err

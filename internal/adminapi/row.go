@@ -3,7 +3,6 @@ package adminapi
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/anthropic-monitor/monitor/internal/spend"
 )
@@ -40,7 +39,7 @@ func (w *walker) text(t *text, known names) error {
 		if err := json.Unmarshal(s, &name); err != nil {
 			return w.wrong("", err.Error())
 		}
-		name = strings.ReplaceAll(name, "\x00", "") // PostgreSQL cannot hold it
+		name = storable(name)
 		known[string(s)] = name
 	}
 	t.s = name

@@ -183,7 +183,7 @@ func TestStringsOfRows(t *testing.T) {
 	require.Equal(t, []spend.Usage{{
 		Bucket: at("2026-11-20T10:00:00Z"),
 		Dims: spend.Dims{
-			WorkspaceID: "wé\n", APIKeyID: spend.NoKey, Model: "\ufffd", ServiceTier: `a"b`,
+			WorkspaceID: "w\uFFFDé\n", APIKeyID: spend.NoKey, Model: "\ufffd", ServiceTier: `a"b`,
 			InferenceGeo: "not_available", Speed: "fast",
 		},
 		Counts: spend.Counts{1, 2, 3, 4, 5, 6},

@@ -149,7 +149,7 @@ func (r *round) enrichRule(ctx context.Context, rule *rule, is []int, series map
 			v := *d.Field(x)
 			id += v + "\x00"
 			if name := r.v.inventory.label(x, v); name != "" {
-				words = append(words, name)
+				words = append(words, oneLine(name))
 			} else {
 				words = append(words, "(none)")
 			}

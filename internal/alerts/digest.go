@@ -35,6 +35,7 @@ const (
 	digestRows   = 5
 	digestMovers = 5
 	digestAlerts = 10
+	digestName   = 200 // characters of what a line is about
 )
 
 // Digest writes the summary of an organization's spending in the window, against the window of the
@@ -111,7 +112,7 @@ func (d *digest) name() (string, error) {
 	}
 	for _, o := range all {
 		if o.ID == d.organization {
-			return cmp.Or(o.Name, o.ID), nil
+			return cmp.Or(oneLine(o.Name), o.ID), nil
 		}
 	}
 	return d.organization, nil
@@ -255,7 +256,7 @@ func rowName(r report.Row, by []spend.Dimension) string {
 	if slices.Contains(by, spend.ByModel) {
 		parts = append(parts, cmp.Or(r.Model, "(no model)"))
 	}
-	return oneLine(strings.Join(parts, ", "))
+	return cut(oneLine(strings.Join(parts, ", ")), digestName)
 }
 
 // movers lists what changed most, up or down, by workspace, key and model.

@@ -425,7 +425,7 @@ func (r *round) keep(
 // apply gives the alert what was found.
 func apply(a spend.Alert, f finding) spend.Alert {
 	a.Value, a.Limit, a.Unit, a.Below, a.AsOf, a.Basis = finite(f.value), finite(f.limit), f.unit, f.below, f.asOf.UTC(), f.basis
-	a.Summary, a.Description = f.summary, f.description
+	a.Summary, a.Description = oneLine(f.summary), lines(f.description)
 	if f.contributors != nil { // else they are those of the last message
 		a.Contributors = f.contributors
 	}

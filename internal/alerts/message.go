@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/anthropic-monitor/monitor/internal/report"
 	"github.com/anthropic-monitor/monitor/internal/spend"
@@ -139,7 +140,7 @@ func sinceText(a spend.Alert) string {
 func contributorTexts(a spend.Alert) []string {
 	var lines []string
 	for _, c := range a.Contributors[:min(len(a.Contributors), shownContributors)] {
-		name := c.Name
+		name := oneLine(c.Name)
 		if name == "" {
 			name = "(no name)"
 		}
@@ -159,7 +160,7 @@ func contributorTexts(a spend.Alert) []string {
 func organizationName(n spend.Notification) string {
 	for _, a := range n.Alerts {
 		if name := a.Labels[string(spend.ByOrganization)]; name != "" {
-			return name
+			return oneLine(name)
 		}
 	}
 	return n.Organization
@@ -171,7 +172,7 @@ func subjectText(a spend.Alert) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(a.Labels)) {
 		if name != string(spend.ByOrganization) && name != "rule" && name != "severity" && a.Labels[name] != "" {
-			parts = append(parts, name+"="+a.Labels[name])
+			parts = append(parts, name+"="+oneLine(a.Labels[name]))
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -180,7 +181,7 @@ func subjectText(a spend.Alert) string {
 // summaryText is the alert in a line, made up where its rule wrote none.
 func summaryText(a spend.Alert) string {
 	if a.Summary != "" {
-		return a.Summary
+		return oneLine(a.Summary)
 	}
 	parts := slices.DeleteFunc([]string{a.Rule, subjectText(a), valueText(a)}, func(s string) bool { return s == "" })
 	return strings.Join(parts, ": ")
@@ -244,7 +245,7 @@ func alertFields(a spend.Alert) []field {
 		{"As of", asOfText(a)},
 		{"Data", staleText(a)},
 		{"Rule", a.Rule + " (" + string(a.Severity) + ")"},
-		{"Organization", cmp.Or(a.Labels[string(spend.ByOrganization)], a.Organization)},
+		{"Organization", cmp.Or(oneLine(a.Labels[string(spend.ByOrganization)]), a.Organization)},
 		{"About", subjectText(a)},
 	}
 	return slices.DeleteFunc(fs, func(f field) bool { return f.value == "" })
@@ -324,8 +325,27 @@ func cut(s string, n int) string {
 	return strings.TrimRight(string(runes[:n-1]), " \n") + "…"
 }
 
-// oneLine makes a line of text that may have several.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// oneLine makes a line of text that may have several, without what would drive a terminal or turn
+// the text after it around: names come from other people.
+func oneLine(s string) string { return strings.Join(strings.Fields(strings.Map(shown, s)), " ") }
+
+// lines does that to each line.
+func lines(s string) string {
+	all := strings.Split(s, "\n")
+	for i := range all {
+		all[i] = oneLine(all[i])
+	}
+	return strings.TrimSpace(strings.Join(all, "\n"))
+}
+
+// shown is the character, or a mark in place of one that is not seen but does something. Those that join
+// emoji and letters stay.
+func shown(r rune) rune {
+	if unicode.IsSpace(r) || !unicode.IsControl(r) && !unicode.Is(unicode.Bidi_Control, r) {
+		return r
+	}
+	return '\uFFFD'
+}
 
 // TestNotification is the message by which people try a notifier. It is marked as a test, and so is
 // what it is about. The id must be new for each.

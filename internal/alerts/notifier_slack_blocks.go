@@ -103,8 +103,10 @@ func (b *slackBlocks) add(x slack.Block) {
 	}
 }
 
+// mrkdwn is text in Slack's markup and no more: left to itself Slack would also make mentions and links
+// of a name such as @here or example.com.
 func mrkdwn(text string) *slack.TextBlockObject {
-	return slack.NewTextBlockObject(slack.MarkdownType, text, false, false)
+	return slack.NewTextBlockObject(slack.MarkdownType, text, false, true)
 }
 
 func (b *slackBlocks) header(text string) {

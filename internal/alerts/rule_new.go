@@ -152,7 +152,7 @@ func (c *NewConfig) models(ctx context.Context, v *view, r *rule) ([]finding, st
 			summary: fmt.Sprintf("New model in %s: %s, first used in the hour from %s", v.org.Name, model, stamp(at)),
 		}
 		if d := where[model]; d.WorkspaceID != "" {
-			f.description = "Workspace " + v.inventory.label(spend.ByWorkspace, d.WorkspaceID)
+			f.description = "Workspace " + oneLine(v.inventory.label(spend.ByWorkspace, d.WorkspaceID))
 		}
 		out = append(out, f)
 	}

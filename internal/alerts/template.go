@@ -161,7 +161,7 @@ func templateData(n spend.Notification, escape func(string) string) TemplateData
 			t.Limit = escape(formatValue(a.Limit, a.Unit))
 		}
 		for name, value := range a.Labels {
-			t.Labels[name] = escape(value)
+			t.Labels[name] = escape(oneLine(value))
 		}
 		for _, c := range a.Contributors {
 			t.Contributors = append(t.Contributors, TemplateContributor{

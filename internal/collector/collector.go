@@ -26,6 +26,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -88,7 +89,19 @@ type Collector struct {
 	schedules schedules
 	metrics   metrics
 	log       *slog.Logger
+	nameless  atomic.Pointer[Nameless]
 }
+
+// Nameless is why it is not known which organization the key belongs to, so that nothing of it is
+// collected, nor known to the store; At is when that was tried last.
+type Nameless struct {
+	Problem string
+	At      time.Time
+}
+
+// Nameless is nil once the organization is known, and before that was first tried. It may be called
+// beside Run.
+func (c *Collector) Nameless() *Nameless { return c.nameless.Load() }
 
 // New returns a collector. It makes no request. Its errors are those of the configuration.
 func New(o Options) (*Collector, error) {
@@ -125,6 +138,7 @@ func (c *Collector) Run(ctx context.Context) error {
 			wait = c.learnFailed(ctx, err, wait)
 			continue
 		}
+		c.nameless.Store(nil)
 		wait = ownRetry
 		w, err := c.own(ctx, org)
 		switch {
@@ -232,9 +246,15 @@ func (c *Collector) stored(ctx context.Context, match func(spend.Organization) b
 // learnFailed says why there is no organization to work and how long to wait.
 func (c *Collector) learnFailed(ctx context.Context, err error, last time.Duration) time.Duration {
 	var e *adminapi.Error
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return 0
+	}
+	n := &Nameless{Problem: "the log says why", At: time.Now().UTC()} // of the database, which is not for everybody
+	if errors.As(err, &e) || errors.Is(err, adminapi.ErrNoKey) {
+		n.Problem = err.Error()
+	}
+	c.nameless.Store(n)
+	switch {
 	case errors.As(err, &e) && e.Refused():
 		if last != refusedRetry {
 			c.log.ErrorContext(ctx, keyRefused, "err", err)

@@ -130,6 +130,30 @@ func TestKeyRefused(t *testing.T) {
 	})
 }
 
+// TestNameless: as long as the key does not tell whose it is, the collector says why; what a database says
+// is for the log.
+func TestNameless(t *testing.T) {
+	bubble(t, sim.Options{Seed: 26}, func(w *world) {
+		w.key = "another-key"
+		c := w.collector()
+		require.Nil(w.t, c.Nameless(), "not tried yet")
+		ctx, stop := context.WithCancel(w.t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- c.Run(ctx) }()
+		time.Sleep(time.Minute)
+		n := c.Nameless()
+		require.NotNil(w.t, n)
+		require.Contains(w.t, n.Problem, "me: 401 authentication")
+		require.NotContains(w.t, n.Problem, w.key)
+		require.WithinDuration(w.t, time.Now(), n.At, 2*time.Minute)
+		w.key = sim.AdminKey
+		time.Sleep(30 * time.Minute)
+		require.Nil(w.t, c.Nameless())
+		stop()
+		require.NoError(w.t, <-ended)
+	})
+}
+
 // TestReportRefused takes reports away in the middle of a day and gives them back in another.
 func TestReportRefused(t *testing.T) {
 	t.Run("messages", func(t *testing.T) {

@@ -220,12 +220,12 @@ func (t table) write(w io.Writer, width int) error {
 		if i == 0 {
 			fmt.Fprintln(b)
 		}
-		fmt.Fprintln(b, n)
+		fmt.Fprintln(b, clean(n))
 	}
 	return b.Flush()
 }
 
-var markdown = strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "<", "&lt;", "`", "\\`")
+var markdown = strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "<", "&lt;", "[", `\[`, "`", "\\`")
 
 // writeMarkdown writes the table as Markdown under a line that says what it is.
 func (t table) writeMarkdown(w io.Writer) error {
@@ -252,7 +252,7 @@ func (t table) writeMarkdown(w io.Writer) error {
 		}
 	}
 	for _, n := range t.notes {
-		fmt.Fprintf(b, "\n%s\n", n)
+		fmt.Fprintf(b, "\n%s\n", clean(n))
 	}
 	return b.Flush()
 }

@@ -172,7 +172,7 @@ func (s *server) alertsWith(r *http.Request, form silenceForm, status int) (any,
 	if err != nil {
 		return nil, err
 	}
-	if user, _, ok := r.BasicAuth(); ok && form.CreatedBy == "" && s.Authenticated {
+	if user, _, ok := r.BasicAuth(); ok && form.CreatedBy == "" && s.authenticated() {
 		form.CreatedBy = user
 	}
 	data := alertsPage{

@@ -14,6 +14,7 @@ type frame struct {
 	Title   string
 	Path    string // of the page, without parameters: the navigation marks it
 	Links   []link // to the same for machines
+	Unread  []Unread
 }
 
 // link is a reference to another page of this server.
@@ -35,7 +36,15 @@ func (frame) Navigation() []link { return navigation }
 // frame returns the frame of the page that is asked for. The links are to what the page shows, for
 // machines, and stand in its footer.
 func (s *server) frame(r *http.Request, title string, links ...link) frame {
-	return frame{Now: s.Now().UTC(), Version: s.Version, Title: title, Path: r.URL.Path, Links: links}
+	return frame{Now: s.Now().UTC(), Version: s.Version, Title: title, Path: r.URL.Path, Links: links, Unread: s.unread()}
+}
+
+// unread lists the configured organizations that no figure is of.
+func (s *server) unread() []Unread {
+	if s.Unread == nil {
+		return nil
+	}
+	return s.Unread()
 }
 
 // minuteLayout is how an instant is written for people.

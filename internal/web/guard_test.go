@@ -55,7 +55,7 @@ func TestReloadIsGuarded(t *testing.T) {
 			t.Parallel()
 			reloads := 0
 			h := New(Options{
-				Gatherer: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Now: time.Now, Authenticated: tt.authenticated,
+				Gatherer: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), Now: time.Now, Authenticated: func() bool { return tt.authenticated },
 				Reload: func(context.Context) error { reloads++; return nil },
 			})
 			r := httptest.NewRequest(http.MethodPost, "/-/reload", nil)

@@ -46,7 +46,11 @@ func (s *server) unready(r *http.Request) (string, error) {
 		tried = len(runs) > 0
 	}
 	if !tried {
-		return "no collection has been tried yet", nil
+		reason := "no collection has been tried yet"
+		for _, u := range s.unread() {
+			reason += "; " + u.Organization + ": " + u.Problem
+		}
+		return reason, nil
 	}
 	return "", nil
 }
@@ -76,7 +80,7 @@ func (s *server) refuseWrite(r *http.Request) string {
 	if err := http.NewCrossOriginProtection().Check(r); err != nil {
 		return "Refused: the request comes from a page of another origin."
 	}
-	if s.Authenticated {
+	if s.authenticated() {
 		return ""
 	}
 	const hint = " Ask from the machine itself, or set up authentication (web.config_file)."
@@ -93,6 +97,9 @@ func (s *server) refuseWrite(r *http.Request) string {
 	}
 	return ""
 }
+
+// authenticated reports whether nobody is answered who did not show who they are.
+func (s *server) authenticated() bool { return s.Authenticated != nil && s.Authenticated() }
 
 // loopback reports whether the address, with or without a port, is of this machine.
 func loopback(address string) bool {

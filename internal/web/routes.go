@@ -45,6 +45,9 @@ type Options struct {
 	// Tried reports whether a first collection has been tried, well or not. Where it is nil, a job run
 	// in the store tells.
 	Tried func() bool
+	// Unread lists the organizations of the configuration that are not known yet, because the API has not
+	// told which they are: their figures are in no answer. Nil lists none.
+	Unread func() []Unread
 	// Reload reads the configuration anew and logs what came of it. Its error is shown to who asked.
 	Reload func(context.Context) error
 	// Prices are what savings are estimated at.
@@ -53,9 +56,17 @@ type Options struct {
 	Teams team.Teams
 	// Budgets are the rules with a budget, by the configuration.
 	Budgets []BudgetRule
-	// Authenticated says that the web configuration file asks for authentication, so that other
-	// than local requests may change something.
-	Authenticated bool
+	// Authenticated reports whether the web configuration file asks for authentication now, so that other
+	// than local requests may change something; nil: it does not. It is asked each time, since the
+	// file is in force as it is when a request comes.
+	Authenticated func() bool
+}
+
+// Unread is an organization that is configured and of which nothing can be read.
+type Unread struct {
+	Organization string    // as the configuration calls it
+	Problem      string    // what came of the last try
+	At           time.Time // of the last try
 }
 
 type server struct {

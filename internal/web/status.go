@@ -24,6 +24,13 @@ type organizationStatus struct {
 	Requests       []request      `json:"requests"` // asked of the daemon and not done yet
 }
 
+// unreadStatus is an organization of the configuration that is in no answer, and why.
+type unreadStatus struct {
+	Organization string     `json:"organization"`
+	Problem      string     `json:"problem"`
+	TriedAt      *time.Time `json:"tried_at"`
+}
+
 // reportStatus is how far a report has been read. Refused is null unless the last answer was a refusal.
 type reportStatus struct {
 	Report    spend.Report `json:"report"`
@@ -74,7 +81,11 @@ func (s *server) status(r *http.Request) (any, error) {
 	out := struct {
 		Version string `json:"version"`
 		listed[organizationStatus]
-	}{s.Version, listed[organizationStatus]{instant(s.Now()), []organizationStatus{}}}
+		Unread []unreadStatus `json:"unread,omitempty"`
+	}{s.Version, listed[organizationStatus]{instant(s.Now()), []organizationStatus{}}, nil}
+	for _, u := range s.unread() {
+		out.Unread = append(out.Unread, unreadStatus{u.Organization, u.Problem, instant(u.At)})
+	}
 	for _, o := range orgs {
 		status, err := s.statusOf(r.Context(), o, s.Now())
 		if err != nil {
