@@ -393,6 +393,23 @@ func TestStale(t *testing.T) {
 	require.Equal(t, []string{"resolved stale job=usage; stale report=messages in thread-1"}, k.at("03-10 13:04"))
 }
 
+// TestStaleRefused refuses a report of which data came: that does not make it young, unless another one
+// tells the same.
+func TestStaleRefused(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-10 00:00", "rules: [{name: stale, notify: [chat], stale: {after: 2h}}]")
+	mark := func(m storage.Watermark) { require.NoError(t, k.owner.SetWatermark(t.Context(), m)) }
+	mark(storage.Watermark{Report: spend.ReportAnalyticsUsage, RefusedAt: at("03-10 00:00"), Reason: "no scope"})
+	k.data("03-10 00:00", "03-10 11:00")
+	require.Equal(t, []string{"firing stale report=messages"}, k.at("03-10 13:01"))
+	mark(storage.Watermark{Report: spend.ReportMessages, RefusedAt: at("03-10 13:02"), Reason: "no scope"})
+	require.Empty(t, k.at("03-10 13:03"))
+	require.Equal(t, []string{"stale report=messages: firing"}, k.states(), "what never answered is not stale")
+	mark(storage.Watermark{Report: spend.ReportAnalyticsUsage, DataAt: at("03-10 13:00"), ReadAt: at("03-10 13:04")})
+	require.Equal(t, []string{"resolved stale report=messages in thread-1"}, k.at("03-10 13:04"))
+	require.Equal(t, "The report messages of acme is refused, analytics_usage tells instead", k.alert().Summary)
+}
+
 // TestThresholdRequests ends where the report that counts requests does.
 func TestThresholdRequests(t *testing.T) {
 	t.Parallel()
