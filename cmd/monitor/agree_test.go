@@ -72,7 +72,8 @@ func TestEverythingAgrees(t *testing.T) {
 				if reports == "cost_report" {
 					o.Analytics = "refused"
 				}
-				w := newWorld(t, database, o, "backfill: 65d\n"+agreeTeams)
+				receiver := newHook(t)
+				w := newWorld(t, database, o, "backfill: 65d\n"+agreeTeams+fmt.Sprintf(agreeRules, receiver.url))
 				w.monitor("once")
 				stop := w.serve()
 				a := agreement{w, now}
@@ -84,6 +85,8 @@ func TestEverythingAgrees(t *testing.T) {
 				a.teams(reports == "analytics")
 				a.estimated(spend.Window{Start: spend.Day.Floor(now.AddDate(0, 0, -3)), End: spend.Day.Ceil(now)})
 				a.reconciled()
+				a.budgets()
+				a.told(receiver)
 				stop()
 			})
 		}
@@ -406,7 +409,7 @@ func (a agreement) reconciled() {
 }
 
 // labels are those of the metrics compared here.
-type costLabels struct{ workspace, model, apiKey, team, period, basis string }
+type costLabels struct{ workspace, model, apiKey, team, period, basis, subject string }
 
 // metric reads a gauge from the daemon.
 func (a agreement) metric(name string) map[costLabels]float64 {
@@ -436,6 +439,8 @@ func (a agreement) metric(name string) map[costLabels]float64 {
 				l.period = p.GetValue()
 			case "basis":
 				l.basis = p.GetValue()
+			case "subject":
+				l.subject = p.GetValue()
 			}
 		}
 		values[l] = m.GetGauge().GetValue()

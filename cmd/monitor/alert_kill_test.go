@@ -264,8 +264,10 @@ type hookMessage struct {
 	id     string
 	Status string `json:"status"`
 	Alerts []struct {
-		Fingerprint string    `json:"fingerprint"`
-		StartsAt    time.Time `json:"startsAt"`
+		Fingerprint string            `json:"fingerprint"`
+		StartsAt    time.Time         `json:"startsAt"`
+		Labels      map[string]string `json:"labels"`
+		Annotations map[string]string `json:"annotations"`
 	} `json:"alerts"`
 }
 

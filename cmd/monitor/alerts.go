@@ -253,6 +253,9 @@ func (c alertsSilenceCmd) Run(a *app) error {
 		return usageError{err}
 	}
 	return withStore(a, func(_ *Config, store storage.Store) error {
+		if err := s.Identify(a.ctx, store); err != nil {
+			return err
+		}
 		if err := store.SaveSilence(a.ctx, s); err != nil {
 			return err
 		}
@@ -279,7 +282,7 @@ func silencedBy(ctx context.Context, store storage.Store, s storage.Silence) (in
 			return 0, err
 		}
 		for _, x := range as {
-			if x.State != spend.Resolved && s.Silences(x.Labels, s.StartsAt) {
+			if x.State != spend.Resolved && s.Silences(x.Subject, x.Labels, s.StartsAt) {
 				n++
 			}
 		}

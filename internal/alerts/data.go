@@ -32,7 +32,10 @@ type inventory struct {
 	keys       map[string]keyNames
 }
 
-type names struct{ name, label string }
+type names struct {
+	name, label string
+	archived    bool // or not listed any more
+}
 
 type keyNames struct {
 	names
@@ -135,10 +138,11 @@ func (c *cache) readInventory(ctx context.Context) error {
 	}
 	next := inventory{version: c.inventory.version, workspaces: map[string]names{}, keys: map[string]keyNames{}}
 	for _, w := range ws {
-		next.workspaces[w.ID] = names{w.Name, cmp.Or(w.Label, w.Name, w.ID)}
+		next.workspaces[w.ID] = names{w.Name, cmp.Or(w.Label, w.Name, w.ID), !w.ArchivedAt.IsZero()}
 	}
 	for _, k := range ks {
-		next.keys[k.ID] = keyNames{names{k.Name, cmp.Or(k.Label, k.Name, k.ID)}, k.WorkspaceID}
+		archived := k.Status == "archived" || !k.GoneAt.IsZero()
+		next.keys[k.ID] = keyNames{names{k.Name, cmp.Or(k.Label, k.Name, k.ID), archived}, k.WorkspaceID}
 	}
 	if !maps.Equal(next.workspaces, c.inventory.workspaces) || !maps.Equal(next.keys, c.inventory.keys) {
 		next.version++
@@ -699,6 +703,40 @@ func (v *view) subject(r *rule, d *spend.Dims, team string) (string, map[string]
 		}
 	}
 	return strings.Join(parts, ","), labels
+}
+
+// valuesOf are the values that the rule groups by in a subject of its alerts; false where the rule, as it
+// is now, has none of that kind or filters it out.
+func (v *view) valuesOf(r *rule, subject string) (map[spend.Dimension]string, bool) {
+	by := slices.DeleteFunc(slices.Clone([]spend.Dimension(r.By)), func(d spend.Dimension) bool { return d == spend.ByOrganization })
+	var parts []string
+	if subject != "" {
+		parts = strings.Split(subject, ",")
+	}
+	if len(parts) != len(by) {
+		return nil, false
+	}
+	values := map[spend.Dimension]string{}
+	for i, d := range by {
+		value, ok := strings.CutPrefix(parts[i], string(d)+"=")
+		if !ok {
+			return nil, false
+		}
+		values[d] = value
+	}
+	for _, f := range r.Where.filters() {
+		value, ok := values[f.dimension]
+		if ok && !matches(f.patterns, v.inventory.called(f.dimension, value)...) {
+			return nil, false
+		}
+	}
+	return values, true
+}
+
+// archived reports whether the subject is of a workspace or key that is archived.
+func (v *view) archived(r *rule, subject string) bool {
+	values, _ := v.valuesOf(r, subject)
+	return v.inventory.workspaces[values[spend.ByWorkspace]].archived || v.inventory.keys[values[spend.ByAPIKey]].archived
 }
 
 // sums adds a total up by the rule's groups, by index; the groups without figures are false.

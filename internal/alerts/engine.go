@@ -354,7 +354,7 @@ func (r *round) step(rule *rule, verdict verdict, subject string, findings map[s
 	if ok {
 		a.Labels = r.labels(rule, f)
 	}
-	a.Silenced = r.silenced(a.Labels)
+	a.Silenced = r.silenced(a)
 	after, event := step(a, s, rule.policy(), r.v.now)
 	switch {
 	case ok:
@@ -449,8 +449,8 @@ func (r *round) labels(rule *rule, f finding) map[string]string {
 	return out
 }
 
-func (r *round) silenced(labels map[string]string) bool {
-	return slices.ContainsFunc(r.silences, func(s storage.Silence) bool { return s.Silences(labels, r.v.now) })
+func (r *round) silenced(a spend.Alert) bool {
+	return slices.ContainsFunc(r.silences, func(s storage.Silence) bool { return s.Silences(a.Subject, a.Labels, r.v.now) })
 }
 
 // page is the page that shows alerts of the rule.

@@ -215,6 +215,28 @@ func TestEngineSilence(t *testing.T) {
 	require.Equal(t, at("03-10 11:01"), k.alert().FiredAt)
 }
 
+// TestEngineSilenceOutlivesAName renames what is silenced: the silence is about the thing, not its name.
+func TestEngineSilenceOutlivesAName(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-10 00:00", spikeRule)
+	for h := 10; h < 13; h++ {
+		k.used(fmt.Sprintf("03-10 %d:00", h), use{"wrkspc_a", "apikey_a", "", 60, 1, 0}, use{"wrkspc_b", "apikey_c", "", 60, 1, 0})
+	}
+	s, err := storage.NewSilence([]storage.Matcher{{Label: "workspace", Value: "search"}}, at("03-10 00:00"), at("03-10 15:00"), "zoë", "known", at("03-10 00:00"))
+	require.NoError(t, err)
+	require.NoError(t, s.Identify(t.Context(), k.store))
+	require.NoError(t, k.store.SaveSilence(t.Context(), s))
+	k.data("03-10 00:00", "03-10 11:00")
+	require.Equal(t, []string{"firing spike workspace=wrkspc_b"}, k.at("03-10 11:01"))
+	require.NoError(t, k.owner.SaveWorkspaces(t.Context(), []spend.Workspace{{ID: "wrkspc_a", Name: "find"}, {ID: "wrkspc_b", Name: "search"}}, at("03-10 11:02")))
+	k.data("03-10 11:00", "03-10 12:00")
+	require.Empty(t, k.at("03-10 12:01"))
+	require.Equal(t, []string{"spike workspace=wrkspc_a: firing, silenced", "spike workspace=wrkspc_b: firing"}, k.states())
+	as, err := k.store.Alerts(t.Context(), testOrg)
+	require.NoError(t, err)
+	require.Equal(t, "find", as[0].Labels["workspace"])
+}
+
 func TestEngineDelivery(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, "03-10 00:00", `

@@ -167,12 +167,19 @@ func organizationName(n spend.Notification) string {
 }
 
 // subjectText is what the alert is about by the names in its labels, without those that every
-// alert has: "workspace=Default, model=claude-sonnet-5".
+// alert has: "workspace=Default, model=claude-sonnet-5". Use without a key, or a model, is not all use.
 func subjectText(a spend.Alert) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(a.Labels)) {
-		if name != string(spend.ByOrganization) && name != "rule" && name != "severity" && a.Labels[name] != "" {
-			parts = append(parts, name+"="+oneLine(a.Labels[name]))
+		value := a.Labels[name]
+		switch d := spend.Dimension(name); {
+		case d == spend.ByOrganization, name == "rule", name == "severity":
+			continue
+		case d == spend.ByAPIKey, d == spend.ByModel, d == spend.ByServiceTier:
+			value = cmp.Or(value, "(none)")
+		}
+		if value != "" {
+			parts = append(parts, name+"="+oneLine(value))
 		}
 	}
 	return strings.Join(parts, ", ")

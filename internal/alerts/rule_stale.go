@@ -27,8 +27,11 @@ func (c *StaleConfig) check(p problems, r *RuleConfig) {
 	r.onlyOrganizations(p, "stale")
 }
 
-// liveReports are the reports that are to have data of the last hour.
-var liveReports = []spend.Report{spend.ReportMessages, spend.ReportCost, spend.ReportAnalyticsUsage, spend.ReportAnalyticsCost}
+// otherReport is, for each report that is to have data of the last hour, the one that tells the same.
+var otherReport = map[spend.Report]spend.Report{
+	spend.ReportMessages: spend.ReportAnalyticsUsage, spend.ReportAnalyticsUsage: spend.ReportMessages,
+	spend.ReportCost: spend.ReportAnalyticsCost, spend.ReportAnalyticsCost: spend.ReportCost,
+}
 
 func (c *StaleConfig) judge(_ context.Context, v *view, _ *rule) (verdict, error) {
 	if v.replay {
@@ -52,15 +55,27 @@ func (c *StaleConfig) judge(_ context.Context, v *view, _ *rule) (verdict, error
 			out.findings = append(out.findings, f)
 		}
 	}
-	billed := slices.ContainsFunc(v.marks, func(m storage.Watermark) bool {
-		return m.Report == spend.ReportAnalyticsCost && m.RefusedAt.IsZero() && !m.DataAt.IsZero()
-	})
+	answers := func(r spend.Report) bool {
+		return slices.ContainsFunc(v.marks, func(m storage.Watermark) bool {
+			return m.Report == r && m.RefusedAt.IsZero() && !m.DataAt.IsZero()
+		})
+	}
 	for _, m := range v.marks {
-		if m.Report == spend.ReportCost && billed { // it is read now and then, to compare
-			continue
-		}
-		if slices.Contains(liveReports, m.Report) && m.RefusedAt.IsZero() {
+		other, live := otherReport[m.Report]
+		switch {
+		case !live:
+		case m.Report == spend.ReportCost && answers(other): // it is read now and then, to compare
+		case m.RefusedAt.IsZero():
 			add("report", string(m.Report), "Newest data of the report "+string(m.Report), m.DataAt, 0)
+		case m.DataAt.IsZero(): // it never answered
+		case answers(other):
+			subject := "report=" + string(m.Report)
+			all[subject] = finding{
+				subject: subject, labels: map[string]string{"report": string(m.Report)}, unit: spend.UnitSeconds, asOf: v.now,
+				summary: fmt.Sprintf("The report %s of %s is refused, %s tells instead", m.Report, v.org.Name, other),
+			}
+		default: // its data stopped all the same
+			add("report", string(m.Report), "Newest data of the report "+string(m.Report)+", which is refused now,", m.DataAt, 0)
 		}
 	}
 	success := map[string]time.Time{}

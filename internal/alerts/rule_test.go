@@ -168,6 +168,79 @@ rules:
 	require.Equal(t, "Tokens of workspace search: 0 tokens in the last 2h (limit: not below 100 tokens)", k.alert().Summary)
 }
 
+// TestThresholdBelowForLong lets something be unused for longer than it would be thought of as lately
+// used: that resolves nothing. What is archived, or not the rule's any more, is over.
+func TestThresholdBelowForLong(t *testing.T) {
+	t.Parallel()
+	const rule = "rules: [{name: quiet, notify: [chat], by: [workspace], threshold: {metric: tokens, window: 2h, below: 100}}]"
+	begin := func(t *testing.T) *kit {
+		k := newKit(t, "03-01 00:00", rule)
+		k.used("03-01 09:00", use{"wrkspc_a", "apikey_a", "", 1, 1000, 0})
+		k.data("03-01 00:00", "03-01 12:00")
+		require.Equal(t, []string{"firing quiet workspace=wrkspc_a"}, k.at("03-01 12:01"))
+		k.data("03-01 12:00", "03-09 12:00")
+		require.Empty(t, k.at("03-09 12:01"))
+		require.Equal(t, []string{"quiet workspace=wrkspc_a: stale"}, k.states())
+		k.rules(rule)
+		require.Empty(t, k.at("03-09 12:02"), "nor does a restart")
+		return k
+	}
+	t.Run("used again", func(t *testing.T) {
+		t.Parallel()
+		k := begin(t)
+		k.used("03-09 13:00", use{"wrkspc_a", "apikey_a", "", 1, 1000, 0})
+		k.data("03-09 12:00", "03-09 14:00")
+		require.Equal(t, []string{"resolved quiet workspace=wrkspc_a in thread-1"}, k.at("03-09 14:01"))
+	})
+	t.Run("archived", func(t *testing.T) {
+		t.Parallel()
+		k := begin(t)
+		require.NoError(t, k.owner.SaveWorkspaces(t.Context(), []spend.Workspace{
+			{ID: "wrkspc_a", Name: "search", ArchivedAt: at("03-09 12:02")}, {ID: "wrkspc_b", Name: "chat"},
+		}, at("03-09 12:02")))
+		require.Equal(t, []string{"resolved quiet workspace=wrkspc_a in thread-1"}, k.at("03-09 12:03"))
+		require.Equal(t, "Tokens of workspace search: 0 tokens in the last 2h (limit: not below 100 tokens). It is archived", k.alert().Summary)
+	})
+	for name, changed := range map[string]string{
+		"filtered": "by: [workspace], where: {workspace: chat}", "grouped by key": "by: [workspace, api_key]", "grouped by model": "by: [model]",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := begin(t)
+			k.rules("rules: [{name: quiet, notify: [chat], " + changed + ", threshold: {metric: tokens, window: 2h, below: 100}}]")
+			require.Equal(t, []string{"resolved quiet workspace=wrkspc_a in thread-1"}, k.at("03-09 12:03"))
+		})
+	}
+}
+
+// TestThresholdShareOfNothing has hours in which nothing, or too little, was used: there is no share
+// then, and nothing to resolve or to fire by.
+func TestThresholdShareOfNothing(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-10 00:00", `
+rules:
+  - {name: much, notify: [chat], by: [workspace], threshold: {metric: share, window: 1h, above: 0.6, at_least: 100}}
+  - {name: little, notify: [chat], by: [workspace], threshold: {metric: share, window: 1h, below: 0.4}}
+`)
+	k.used("03-10 10:00", use{"wrkspc_a", "apikey_a", "", 7, 1000, 0}, use{"wrkspc_b", "apikey_c", "", 3, 1000, 0})
+	k.used("03-10 11:00", use{"wrkspc_b", "apikey_c", "", 1, 10, 0})
+	k.used("03-10 13:00", use{"wrkspc_b", "apikey_c", "", 1, 1000, 0})
+	k.data("03-10 00:00", "03-10 11:00")
+	require.Equal(t, []string{"firing little workspace=wrkspc_b; much workspace=wrkspc_a"}, k.at("03-10 11:01"))
+	k.data("03-10 11:00", "03-10 12:00")
+	require.Equal(t, []string{"firing little workspace=wrkspc_a", "resolved little workspace=wrkspc_b in thread-1"}, k.at("03-10 12:01"),
+		"what costs nothing has no share of what others cost")
+	require.Contains(t, k.states(), "much workspace=wrkspc_a: stale", "too few tokens")
+	k.data("03-10 12:00", "03-10 13:00")
+	require.Empty(t, k.at("03-10 13:01"))
+	require.Equal(t, []string{"little workspace=wrkspc_a: stale", "little workspace=wrkspc_b: resolved", "much workspace=wrkspc_a: stale"}, k.states())
+	k.data("03-10 13:00", "03-10 14:00")
+	require.Equal(t, []string{"firing much workspace=wrkspc_b", "resolved much workspace=wrkspc_a in thread-1"}, k.at("03-10 14:01"))
+	as, err := k.store.Alerts(t.Context(), testOrg)
+	require.NoError(t, err)
+	require.Equal(t, "Share of the organization's cost of workspace search: 0 % in the last hour (limit: 60 %)", as[2].Summary)
+}
+
 // TestThresholdMinutes cuts short windows by the minute where minutes are known, and says where it
 // cannot.
 func TestThresholdMinutes(t *testing.T) {
@@ -391,6 +464,23 @@ func TestStale(t *testing.T) {
 	run("usage", "03-10 13:03", "ok")
 	run("cost", "03-10 13:03", "ok")
 	require.Equal(t, []string{"resolved stale job=usage; stale report=messages in thread-1"}, k.at("03-10 13:04"))
+}
+
+// TestStaleRefused refuses a report of which data came: that does not make it young, unless another one
+// tells the same.
+func TestStaleRefused(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-10 00:00", "rules: [{name: stale, notify: [chat], stale: {after: 2h}}]")
+	mark := func(m storage.Watermark) { require.NoError(t, k.owner.SetWatermark(t.Context(), m)) }
+	mark(storage.Watermark{Report: spend.ReportAnalyticsUsage, RefusedAt: at("03-10 00:00"), Reason: "no scope"})
+	k.data("03-10 00:00", "03-10 11:00")
+	require.Equal(t, []string{"firing stale report=messages"}, k.at("03-10 13:01"))
+	mark(storage.Watermark{Report: spend.ReportMessages, RefusedAt: at("03-10 13:02"), Reason: "no scope"})
+	require.Empty(t, k.at("03-10 13:03"))
+	require.Equal(t, []string{"stale report=messages: firing"}, k.states(), "what never answered is not stale")
+	mark(storage.Watermark{Report: spend.ReportAnalyticsUsage, DataAt: at("03-10 13:00"), ReadAt: at("03-10 13:04")})
+	require.Equal(t, []string{"resolved stale report=messages in thread-1"}, k.at("03-10 13:04"))
+	require.Equal(t, "The report messages of acme is refused, analytics_usage tells instead", k.alert().Summary)
 }
 
 // TestThresholdRequests ends where the report that counts requests does.

@@ -146,7 +146,7 @@ func (c *ThresholdConfig) judge(ctx context.Context, v *view, r *rule) (verdict,
 		return nothing("hours of the window were never read"), nil
 	}
 	var seen map[string]figures
-	if c.Below != nil && c.Metric.sums() {
+	if c.Below != nil && c.Metric != CacheHitRatio {
 		if seen, err = c.lately(ctx, v, r, s); err != nil {
 			return verdict{}, err
 		}
@@ -154,11 +154,11 @@ func (c *ThresholdConfig) judge(ctx context.Context, v *view, r *rule) (verdict,
 	g := v.grouped(r, s)
 	values := g.regroup(t)
 	for subject := range seen {
-		if _, ok := values[subject]; !ok {
+		if _, ok := values[subject]; !ok && !v.archived(r, subject) {
 			values[subject] = figures{}
 		}
 	}
-	if len(r.By) == 0 && c.Metric.sums() {
+	if len(r.By) == 0 && c.Metric != CacheHitRatio {
 		if _, ok := values[""]; !ok {
 			values[""] = figures{}
 		}
@@ -170,7 +170,11 @@ func (c *ThresholdConfig) judge(ctx context.Context, v *view, r *rule) (verdict,
 	out := verdict{well: func(a spend.Alert) (finding, bool) {
 		f, ok := values[a.Subject]
 		if !ok { // after a restart nothing else tells what it is about
-			return c.finding(v, r, a.Labels, t, a.Subject, figures{}, 0), c.Metric.sums()
+			f := c.finding(v, r, a.Labels, t, a.Subject, figures{}, 0)
+			if v.archived(r, a.Subject) {
+				f.summary += ". It is archived"
+			}
+			return f, c.Metric != CacheHitRatio
 		}
 		return c.finding(v, r, g.labels(a.Subject), t, a.Subject, f, c.value(f, whole)), true
 	}}
@@ -188,10 +192,15 @@ func (c *ThresholdConfig) judge(ctx context.Context, v *view, r *rule) (verdict,
 			out.findings = append(out.findings, c.finding(v, r, g.labels(subject), t, subject, f, value))
 		}
 	}
-	if c.Metric == CacheHitRatio && out.unknown == nil { // without tokens there is no ratio, and nothing to resolve by
+	switch {
+	case out.unknown != nil:
+	case c.Metric == Share && !enough("", figures{}): // a share of nothing
+		out.unknown = func(string) bool { return true }
+	case c.Metric == CacheHitRatio || c.Below != nil: // what has no figures any more is nothing to resolve by
 		out.unknown = func(subject string) bool {
 			_, ok := values[subject]
-			return !ok || few[subject]
+			_, about := v.valuesOf(r, subject)
+			return (!ok || few[subject]) && about && !v.archived(r, subject)
 		}
 	}
 	return out, nil
@@ -227,7 +236,6 @@ func (c *ThresholdConfig) lately(ctx context.Context, v *view, r *rule, s *shape
 func (c *ThresholdConfig) enough(
 	ctx context.Context, v *view, r *rule, w spend.Window, minutes bool, t total,
 ) (enough func(subject string, f figures) bool, whole figures, err error) {
-	always := func(string, figures) bool { return true }
 	switch c.Metric {
 	case CacheHitRatio:
 		return func(_ string, f figures) bool { return f.input > 0 && f.input >= c.AtLeast }, whole, nil
@@ -235,8 +243,9 @@ func (c *ThresholdConfig) enough(
 		for _, f := range t.cells {
 			whole.add(f)
 		}
+		some := whole.cost > 0
 		if c.AtLeast == 0 {
-			return always, whole, nil
+			return func(string, figures) bool { return some }, whole, nil
 		}
 		u, err := v.sum(ctx, v.shapeOf(false, r.dimensions()), w, minutes)
 		if err != nil {
@@ -246,9 +255,9 @@ func (c *ThresholdConfig) enough(
 		for _, f := range u.cells {
 			tokens += f.tokens
 		}
-		return func(string, figures) bool { return tokens >= c.AtLeast }, whole, nil
+		return func(string, figures) bool { return some && tokens >= c.AtLeast }, whole, nil
 	default:
-		return always, whole, nil
+		return func(string, figures) bool { return true }, whole, nil
 	}
 }
 

@@ -18,6 +18,31 @@ rules:
     threshold: {metric: cost_usd, window: 1h, above: 1}
 `
 
+// TestDigestOfUseWithoutKey: what is spent without a key is not called as if it were all that is spent.
+func TestDigestOfUseWithoutKey(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-01 00:00", "")
+	k.options.Digests = []DigestConfig{{Schedule: "daily", Notify: []string{"chat"}}}
+	k.options.Due = func(string, time.Time) spend.Window {
+		return spend.Window{Start: at("03-01 09:00"), End: at("03-02 09:00")}
+	}
+	k.rules("rules: [{name: month, by: [workspace, api_key], budget: {amount_usd: 100, forecast: []}}]")
+	k.used("03-01 10:00", use{workspace: "wrkspc_a", key: "apikey_a", usd: 12}, use{workspace: "wrkspc_a", key: spend.NoKey, usd: 3})
+	k.data("03-01 00:00", "03-02 09:00")
+	require.NoError(t, k.owner.SetLive(t.Context(), at("03-01 00:00")))
+	k.at("03-02 09:01") // the budgets are those of the evaluation before
+	k.options.Due = func(string, time.Time) spend.Window {
+		return spend.Window{Start: at("03-01 10:00"), End: at("03-02 10:00")}
+	}
+	k.rules("rules: [{name: month, by: [workspace, api_key], budget: {amount_usd: 100, forecast: []}}]")
+	k.at("03-02 10:01")
+	sent := k.digests()
+	require.NotEmpty(t, sent)
+	text := sent[len(sent)-1].Text
+	require.Contains(t, text, "month, api_key=search-prod, workspace=search: $12.00 of $100.00")
+	require.Contains(t, text, "month, api_key=(none), workspace=search: $3.00 of $100.00")
+}
+
 // A digest comes once for each time it is due, also over restarts; what was due before anything was
 // collected, or too long ago, is not made up for.
 func TestDigestsComeOnce(t *testing.T) {

@@ -50,9 +50,35 @@ func (w *worker) planFor(ctx context.Context, f spend.Fact, window spend.Window,
 	for _, m := range list {
 		marks[m.Report] = m
 	}
+	if err := w.leaveOut(ctx, marks, now); err != nil {
+		return plan{}, err
+	}
 	p := plan{now: now, ledger: newLedger(slots), reports: reportsFor(f, w.Config.Reports, marks, now), marks: marks}
 	p.eager = f == spend.FactUsage && len(p.reports) > 0 && p.reports[0] == spend.ReportAnalyticsUsage
 	return p, nil
+}
+
+// leaveOut notes of reports that were read before that the setting leaves them out now, as if they were
+// refused: else everybody would take what they told last for how far the data goes. Of what the setting
+// has again it takes that back.
+func (w *worker) leaveOut(ctx context.Context, marks map[spend.Report]storage.Watermark, now time.Time) error {
+	for _, report := range allReports {
+		m, known := marks[report]
+		out := leavesOut(w.Config.Reports, report)
+		switch {
+		case known && out && m.RefusedAt.IsZero():
+			m.RefusedAt, m.Reason = now, leftOut
+		case known && !out && !m.RefusedAt.IsZero() && m.Reason == leftOut:
+			m.RefusedAt, m.Reason = time.Time{}, ""
+		default:
+			continue
+		}
+		if err := w.owner.SetWatermark(ctx, m); err != nil {
+			return err
+		}
+		marks[report] = m
+	}
+	return nil
 }
 
 // live reads what is due at a tick of the fact's job. What can only fail again is skipped; the

@@ -15,12 +15,20 @@ const (
 	ReportsLegacy    = "legacy"    // only usage_report/messages and cost_report
 )
 
+// leftOut is why a report that was read before is not any more.
+const leftOut = "the setting reports of the configuration leaves it out"
+
+// leavesOut reports whether the setting leaves the report out.
+func leavesOut(setting string, r spend.Report) bool {
+	return setting == ReportsLegacy && isAnalytics(r) || setting == ReportsAnalytics && !isAnalytics(r)
+}
+
 // reportsFor lists the reports that give the fact, the preferred one first, as the setting
 // `reports` has it: auto uses both generations, which complement each other, and the other two
 // values only their own. What the API refused is left out until the next UTC day begins, or for an
 // hour where usage or cost would come from nowhere else.
 func reportsFor(f spend.Fact, setting string, marks map[spend.Report]storage.Watermark, now time.Time) []spend.Report {
-	older, analytics := setting != ReportsAnalytics, setting != ReportsLegacy
+	older, analytics := !leavesOut(setting, spend.ReportMessages), !leavesOut(setting, spend.ReportAnalyticsUsage)
 	var all []spend.Report
 	switch f {
 	case spend.FactUsage:

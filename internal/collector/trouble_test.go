@@ -205,6 +205,46 @@ func TestReportRefused(t *testing.T) {
 	})
 }
 
+// TestReportLeftOut changes the setting: what a report told that is not read any more does not stand for
+// how far data goes, and counts again at once when it is read again.
+func TestReportLeftOut(t *testing.T) {
+	bubble(t, sim.Options{Seed: 25, Scale: 1}, func(w *world) {
+		w.config = seldom()
+		marks := func() map[spend.Report]string {
+			list, err := w.store.Watermarks(w.t.Context(), w.id)
+			require.NoError(w.t, err)
+			reasons := map[spend.Report]string{}
+			for _, m := range list {
+				require.Equal(w.t, m.RefusedAt.IsZero(), m.Reason == "")
+				reasons[m.Report] = m.Reason
+			}
+			delete(reasons, spend.ReportClaudeCode)
+			return reasons
+		}
+		const out = "the setting reports of the configuration leaves it out"
+		w.run(2 * time.Hour)
+		require.Equal(w.t, map[spend.Report]string{
+			spend.ReportMessages: "", spend.ReportAnalyticsUsage: "", spend.ReportAnalyticsCost: "",
+		}, marks())
+		w.config.Reports = collector.ReportsAnalytics
+		w.run(time.Hour)
+		require.Equal(w.t, map[spend.Report]string{
+			spend.ReportMessages: out, spend.ReportAnalyticsUsage: "", spend.ReportAnalyticsCost: "",
+		}, marks())
+		w.config.Reports = collector.ReportsLegacy
+		w.run(time.Hour)
+		require.Equal(w.t, map[spend.Report]string{
+			spend.ReportMessages: "", spend.ReportAnalyticsUsage: out, spend.ReportAnalyticsCost: out,
+		}, marks())
+		w.config.Reports = collector.ReportsAuto
+		w.run(time.Hour)
+		require.Equal(w.t, map[spend.Report]string{
+			spend.ReportMessages: "", spend.ReportAnalyticsUsage: "", spend.ReportAnalyticsCost: "",
+		}, marks())
+		w.requireUsage(spend.Window{Start: spend.Day.Floor(start), End: spend.Hour.Floor(time.Now()).Add(-2 * time.Hour)}, spend.Hour, olderDims)
+	})
+}
+
 // TestVanished lets a report be empty: that is held at first, then believed, then forgotten.
 func TestVanished(t *testing.T) {
 	bubble(t, sim.Options{Seed: 27}, func(w *world) {

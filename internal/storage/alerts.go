@@ -1,9 +1,12 @@
 package storage
 
 import (
+	"cmp"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -171,6 +174,9 @@ type Receipt struct {
 type Matcher struct {
 	Label string `json:"label"`
 	Value string `json:"value"` // may end in *
+
+	// IDs are the workspaces or keys of that name when a silence was made: see [Silence.Identify].
+	IDs []string `json:"ids,omitempty"`
 }
 
 // Matches reports whether the labels have the value; a label that is not there is empty.
@@ -193,17 +199,65 @@ type Silence struct {
 	CreatedAt time.Time
 }
 
-// Silences reports whether the silence is on and matches the labels.
-func (s Silence) Silences(labels map[string]string, now time.Time) bool {
+// Silences reports whether the silence is on and matches the alert of that subject and labels.
+func (s Silence) Silences(subject string, labels map[string]string, now time.Time) bool {
 	if now.Before(s.StartsAt) || !now.Before(s.EndsAt) || len(s.Matchers) == 0 {
 		return false
 	}
 	for _, m := range s.Matchers {
-		if !m.Matches(labels) {
+		if id, ok := subjectID(subject, m.Label); ok && len(m.IDs) > 0 {
+			if !slices.Contains(m.IDs, id) {
+				return false
+			}
+		} else if !m.Matches(labels) {
 			return false
 		}
 	}
 	return true
+}
+
+// subjectID is the id that an alert's subject, such as "workspace=wrkspc_a,api_key=apikey_b", has for a label.
+func subjectID(subject, label string) (string, bool) {
+	for part := range strings.SplitSeq(subject, ",") {
+		if id, ok := strings.CutPrefix(part, label+"="); ok && id != "" {
+			return id, true
+		}
+	}
+	return "", false
+}
+
+// Identify notes which workspaces and keys the silence is about, where it names them: it stays theirs,
+// whatever they are called later.
+func (s *Silence) Identify(ctx context.Context, store Store) error {
+	called := map[[2]string][]string{} // ids by label and value
+	orgs, err := store.Organizations(ctx)
+	if err != nil {
+		return err
+	}
+	for _, o := range orgs {
+		workspaces, err := store.Workspaces(ctx, o.ID)
+		if err != nil {
+			return fmt.Errorf("workspaces: %w", err)
+		}
+		for _, w := range workspaces {
+			name := [2]string{string(spend.ByWorkspace), cmp.Or(w.Label, w.Name, w.ID)}
+			called[name] = append(called[name], w.ID)
+		}
+		keys, err := store.APIKeys(ctx, o.ID)
+		if err != nil {
+			return fmt.Errorf("api keys: %w", err)
+		}
+		for _, k := range keys {
+			name := [2]string{string(spend.ByAPIKey), cmp.Or(k.Label, k.Name, k.ID)}
+			called[name] = append(called[name], k.ID)
+		}
+	}
+	s.Matchers = slices.Clone(s.Matchers)
+	for i := range s.Matchers {
+		m := &s.Matchers[i]
+		m.IDs = called[[2]string{m.Label, m.Value}]
+	}
+	return nil
 }
 
 // LongestSilence is how long a silence may last: who wants longer wants another rule.

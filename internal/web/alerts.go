@@ -331,11 +331,19 @@ func (s *server) addSilence(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, problem{http.StatusBadRequest, capital(err.Error()) + "."}
 	}
-	if err := s.Store.SaveSilence(r.Context(), x); err != nil {
+	if err := s.saveSilence(r.Context(), &x); err != nil {
 		return nil, err
 	}
 	s.Log.Info("silence made", "id", x.ID, "by", x.CreatedBy, "until", x.EndsAt)
 	return silenceRow(x, s.Now()), nil
+}
+
+// saveSilence notes what the silence is about, and stores it.
+func (s *server) saveSilence(ctx context.Context, x *storage.Silence) error {
+	if err := x.Identify(ctx, s.Store); err != nil {
+		return err
+	}
+	return s.Store.SaveSilence(ctx, *x)
 }
 
 func (s *server) endSilence(r *http.Request) (any, error) {

@@ -337,7 +337,7 @@ func (s *server) silencePost(w http.ResponseWriter, r *http.Request) {
 		page.ServeHTTP(w, r)
 		return
 	}
-	if err := s.Store.SaveSilence(r.Context(), x); err != nil {
+	if err := s.saveSilence(r.Context(), &x); err != nil {
 		p := s.answer(r, err)
 		refuse(p.status, p.message)
 		return

@@ -171,6 +171,31 @@ func TestSilences(t *testing.T) {
 	require.Empty(t, all)
 }
 
+// TestSilencesKnowWhatTheyName: a silence is about the things that are called so when it is made.
+func TestSilencesKnowWhatTheyName(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Filled(t)
+	h := web.New(options(store))
+	status, body, _ := local(t, h, http.MethodPost, "/api/v1/silences", "application/json",
+		`{"matchers": [{"label": "workspace", "value": "staging"}], "ends_at": "2026-11-22T12:00:00Z", "created_by": "zoë", "comment": "known"}`)
+	require.Equal(t, http.StatusOK, status, body)
+	require.Contains(t, body, `"ids":["`+reporttest.Staging+`"]`)
+	values := url.Values{"matcher": {"api_key=ci", "rule=ci", "workspace=sta*"}, "for": {"2h"}, "created_by": {"ada"}, "comment": {"known"}}
+	status, body, _ = local(t, h, http.MethodPost, "/alerts", "application/x-www-form-urlencoded", values.Encode())
+	require.Equal(t, http.StatusSeeOther, status, body)
+	all, err := store.Silences(t.Context(), reporttest.Now)
+	require.NoError(t, err)
+	var made [][]storage.Matcher
+	for _, s := range all {
+		if s.CreatedBy == "ada" && s.CreatedAt.Equal(reporttest.Now) {
+			made = append(made, s.Matchers)
+		}
+	}
+	require.Equal(t, [][]storage.Matcher{{
+		{Label: "api_key", Value: "ci", IDs: []string{reporttest.KeyCI}}, {Label: "rule", Value: "ci"}, {Label: "workspace", Value: "sta*"},
+	}}, made)
+}
+
 func TestSilenceForm(t *testing.T) {
 	t.Parallel()
 	store := reporttest.Open(t)

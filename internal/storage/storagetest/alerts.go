@@ -281,7 +281,7 @@ var silenceTests = []test{
 	{"are saved, listed and ended, by any process", func(e *env) {
 		ctx := e.Context()
 		s := storage.Silence{
-			ID: "a1", Matchers: []storage.Matcher{{Label: "rule", Value: "spike"}, {Label: "workspace", Value: "se*"}}, StartsAt: at("10 00:00"),
+			ID: "a1", Matchers: []storage.Matcher{{Label: "rule", Value: "spike"}, {Label: "workspace", Value: "search", IDs: []string{"wrkspc_a", "wrkspc_b"}}}, StartsAt: at("10 00:00"),
 			EndsAt: at("12 00:00"), CreatedBy: "zoë", Comment: "known, see #12", CreatedAt: at("09 00:00"),
 		}
 		early := storage.Silence{ID: "b1", Matchers: []storage.Matcher{{Label: "rule", Value: "x"}}, StartsAt: at("10 00:00"), EndsAt: at("11 00:00"), CreatedAt: at("09 00:00")}
@@ -311,10 +311,31 @@ var silenceTests = []test{
 			Matchers: []storage.Matcher{{Label: "rule", Value: "spike"}, {Label: "workspace", Value: "se*"}}, StartsAt: at("10 00:00"), EndsAt: at("12 00:00"),
 		}
 		labels := map[string]string{"rule": "spike", "workspace": "search"}
-		require.True(e, s.Silences(labels, at("10 00:00")))
-		require.False(e, s.Silences(labels, at("12 00:00")))
-		require.False(e, s.Silences(labels, at("09 23:59")))
-		require.False(e, s.Silences(map[string]string{"rule": "spike"}, at("11 00:00")))
-		require.False(e, storage.Silence{StartsAt: at("10 00:00"), EndsAt: at("12 00:00")}.Silences(labels, at("11 00:00")), "nothing matches everything by mistake")
+		require.True(e, s.Silences("", labels, at("10 00:00")))
+		require.False(e, s.Silences("", labels, at("12 00:00")))
+		require.False(e, s.Silences("", labels, at("09 23:59")))
+		require.False(e, s.Silences("", map[string]string{"rule": "spike"}, at("11 00:00")))
+		require.False(e, storage.Silence{StartsAt: at("10 00:00"), EndsAt: at("12 00:00")}.Silences("", labels, at("11 00:00")), "nothing matches everything by mistake")
+	}},
+	{"stay with what they name when it is called otherwise", func(e *env) {
+		ctx := e.Context()
+		named := func(a, b string) {
+			require.NoError(e, e.owner.SaveWorkspaces(ctx, []spend.Workspace{{ID: "wrkspc_a", Name: a}, {ID: "wrkspc_b", Name: b}}, at("10 00:00")))
+		}
+		named("search", "chat")
+		s, err := storage.NewSilence([]storage.Matcher{{Label: "workspace", Value: "search"}}, at("10 00:00"), at("12 00:00"), "zoë", "known", at("10 00:00"))
+		require.NoError(e, err)
+		require.NoError(e, s.Identify(ctx, e.store))
+		require.NoError(e, e.store.SaveSilence(ctx, s))
+		named("find", "search")
+		all, err := e.store.Silences(ctx, at("11 00:00"))
+		require.NoError(e, err)
+		require.Equal(e, []storage.Silence{s}, all)
+		silences := func(subject, workspace string) bool {
+			return all[0].Silences(subject, map[string]string{"workspace": workspace}, at("11 00:00"))
+		}
+		require.True(e, silences("workspace=wrkspc_a,api_key=apikey_x", "find"))
+		require.False(e, silences("workspace=wrkspc_b", "search"))
+		require.True(e, silences("api_key=apikey_x,check=old", "search"), "where the subject does not say which, the name does")
 	}},
 }
