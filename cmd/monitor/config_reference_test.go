@@ -50,7 +50,7 @@ read strictly: an unknown key is an error, and ` + "`monitor check`" + ` prints 
 a file with errors changes nothing, and ` + "`storage`" + ` and ` + "`web`" + ` take effect at the next start.
 
 - *secret*: ` + "`${NAME}`" + ` (an environment variable), ` + "`file:/path`" + `, ` + "`exec:command args`" + ` (no shell; the first line of the output), or the text itself.
-  Only secrets can be written so. Files and commands are read again after a refusal, and nothing prints, logs or stores a secret.
+  Only secrets can be written so, and relative paths are from the working directory. Files and commands are read again after a refusal, and nothing prints, logs or stores a secret.
 - *duration*: ` + "`90s`, `15m`, `6h`, `14d`, `2w`" + `, or several units one after another. *time*: ` + "`2026-01-31`" + ` or ` + "`2026-01-31T12:00:00Z`" + `; times are UTC.
 - *one or more*: a value, or a list of them.
 - In paths ` + "`[]`" + ` stands for each entry of a list, and a word in capitals for a name of your choice. Keys without a default are unset.

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -65,6 +66,46 @@ func yamlBlocks(t *testing.T, name string) (blocks []string) {
 		blocks = append(blocks, m[1])
 	}
 	return blocks
+}
+
+// TestDocumentedCommands parses the command lines of all documents' blocks of shell: each command, flag and
+// value of a list is one that there is.
+func TestDocumentedCommands(t *testing.T) {
+	t.Parallel()
+	ours := regexp.MustCompile(`^ *(?:[A-Z_]+=\S* )*(?:sudo |go run \./cmd/)?monitor (.*)$`)
+	n := 0
+	for _, path := range markdown(t) {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+			for line := range strings.SplitSeq(strings.ReplaceAll(block[1], "\\\n", " "), "\n") {
+				for command := range strings.SplitSeq(line, "&&") {
+					m := ours.FindStringSubmatch(command)
+					if m == nil {
+						continue
+					}
+					n++
+					var c cli
+					parser, err := newParser(&c, io.Discard, io.Discard, func(int) {})
+					require.NoError(t, err)
+					_, err = parser.Parse(shellWords(m[1]))
+					require.NoError(t, err, "%s: monitor %s", path, m[1])
+				}
+			}
+		}
+	}
+	require.Greater(t, n, 40)
+}
+
+// shellWords are the words of a command line up to a comment.
+func shellWords(line string) (words []string) {
+	for _, m := range regexp.MustCompile(`(#.*)|((?:"[^"]*"|'[^']*'|[^\s"'])+)`).FindAllStringSubmatch(line, -1) {
+		if m[1] != "" {
+			break
+		}
+		words = append(words, strings.NewReplacer(`"`, "", `'`, "").Replace(m[2]))
+	}
+	return words
 }
 
 // TestTroubleshootingMessages checks that the messages that docs/troubleshooting.md quotes are those of

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/anthropic-monitor/monitor/internal/sim"
 	"github.com/anthropic-monitor/monitor/internal/storage/sqlite"
 )
 
@@ -64,6 +65,45 @@ func TestDocumentedViews(t *testing.T) {
 		}
 		require.Equal(t, columns, columnsOf(t, db, m[1]), m[1])
 	}
+}
+
+// TestDocumentedQueries runs the queries of docs/sql.md, each on the databases that the comment above it names,
+// and without a name on both.
+func TestDocumentedQueries(t *testing.T) {
+	t.Parallel()
+	lite := newWorld(t, "sqlite", sim.Options{}, "")
+	post := newWorld(t, "postgres", sim.Options{}, "")
+	databases := map[string]*sql.DB{}
+	for name, w := range map[string]*world{"SQLite": lite, "PostgreSQL": post} {
+		require.NoError(t, w.open().Close()) // which makes the tables
+		driver, source := "sqlite", w.sqlite
+		if w.dbURL != "" {
+			driver, source = "pgx", w.dbURL
+		}
+		db, err := sql.Open(driver, source)
+		require.NoError(t, err)
+		defer db.Close()
+		databases[name] = db
+	}
+	n := 0
+	for _, block := range regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(read(t, "docs/sql.md"), -1) {
+		for query := range strings.SplitSeq(strings.TrimSpace(block[1]), ";") {
+			for name, db := range databases {
+				named := strings.Contains(query, "SQLite") || strings.Contains(query, "PostgreSQL")
+				if strings.TrimSpace(query) == "" || named && !strings.Contains(query, name) {
+					continue
+				}
+				n++
+				rows, err := db.QueryContext(t.Context(), query)
+				require.NoError(t, err, "%s: %s", name, query)
+				for rows.Next() { // without rows in the tables: the query is read and run
+				}
+				require.NoError(t, rows.Err(), "%s: %s", name, query)
+				require.NoError(t, rows.Close())
+			}
+		}
+	}
+	require.Equal(t, 6, n)
 }
 
 func columnsOf(t *testing.T, db *sql.DB, view string) []string {

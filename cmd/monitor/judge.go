@@ -237,15 +237,15 @@ func daysLeft(days []alerts.CostDay, asOf time.Time, left spend.Money) (float64,
 	return math.Max(0, b.DaysLeft), true
 }
 
-// headroom is how far rate limits were used in the window; an error where nothing is known of it by
-// the minute.
+// headroom is how far rate limits were used in the window; [alerts.ErrNoMinutes] where
+// nothing is known of it by the minute.
 func headroom(ctx context.Context, store storage.Store, organization string, w spend.Window) ([]alerts.LimitUse, error) {
 	h, err := report.LoadHeadroom(ctx, store, organization, w)
 	if err != nil {
 		return nil, err
 	}
 	if !h.Known {
-		return nil, fmt.Errorf("no usage by the minute is known of %s", h.Window)
+		return nil, fmt.Errorf("%w of %s", alerts.ErrNoMinutes, h.Window)
 	}
 	uses := make([]alerts.LimitUse, len(h.Rows))
 	for i, r := range h.Rows {

@@ -2,6 +2,7 @@ package alerts
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -44,7 +45,7 @@ type Options struct {
 	Forecast func(ForecastInput) Outlook
 	// DaysLeft says how long an amount of money lasts; nil is a plain run rate.
 	DaysLeft func(days []CostDay, asOf time.Time, left spend.Money) (last float64, ok bool)
-	// Headroom lists how far rate limits were used in the window, at their peak.
+	// Headroom lists how far rate limits were used in the window, at their peak, or is ErrNoMinutes.
 	Headroom func(ctx context.Context, organization string, w spend.Window) ([]LimitUse, error)
 	// Drift is the ratio of estimates to the bill, and the time up to which it was compared; ok is false
 	// where there is nothing to compare.
@@ -52,6 +53,9 @@ type Options struct {
 	// Audit lists what the audit finds.
 	Audit func(ctx context.Context, organization string, now time.Time) ([]AuditFinding, error)
 }
+
+// ErrNoMinutes is returned by [Options].Headroom where no usage of the window is known by the minute.
+var ErrNoMinutes = errors.New("no usage by the minute is known")
 
 // LimitUse is how far a rate limit was used.
 type LimitUse struct {

@@ -69,8 +69,18 @@ func (c *BudgetConfig) zone() *time.Location {
 	return l
 }
 
-// notes says where the zone's midnight is not on a whole hour of UTC.
+// notes says which percentages look like ratios, and where the zone's midnight is not on a whole hour of UTC.
 func (c *BudgetConfig) notes(note problems) {
+	for _, list := range []struct {
+		name     string
+		percents []float64
+	}{{"actual", c.Actual}, {"forecast", c.Forecast}} {
+		for i, x := range list.percents {
+			if x <= 1 {
+				note(fmt.Sprintf("budget.%s[%d]", list.name, i), "is %v percent of the amount: if %v is meant as a ratio, write %v", x, x, 100*x)
+			}
+		}
+	}
 	for _, month := range []time.Month{time.January, time.July} {
 		if _, offset := time.Date(2026, month, 1, 0, 0, 0, 0, c.zone()).Zone(); offset%3600 != 0 {
 			note("budget.time_zone", "midnight in %s is not on a whole hour of UTC: periods begin at the hour before", c.TimeZone)

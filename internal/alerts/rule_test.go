@@ -73,10 +73,13 @@ func TestNotes(t *testing.T) {
 rules:
   - {name: a, notify: chat, budget: {amount_usd: 1, time_zone: Asia/Kolkata}}
   - {name: b, stale: {after: 1h}}
+  - {name: c, notify: chat, budget: {amount_usd: 1, actual: [0.8, 100], forecast: [1]}}
 `), func(path, format string, args ...any) { notes = append(notes, path+": "+fmt.Sprintf(format, args...)) })
 	require.Equal(t, []string{
 		"[0].budget.time_zone: midnight in Asia/Kolkata is not on a whole hour of UTC: periods begin at the hour before",
 		`[1].notify: names nobody: alerts of "b" show on the pages and in the metrics only`,
+		"[2].budget.actual[0]: is 0.8 percent of the amount: if 0.8 is meant as a ratio, write 80",
+		"[2].budget.forecast[0]: is 1 percent of the amount: if 1 is meant as a ratio, write 100",
 	}, notes)
 }
 
@@ -586,6 +589,52 @@ rules:
 		}
 	}
 	require.Equal(t, []string{"model=claude-new", "api_key=apikey_n"}, fired)
+}
+
+// Where only days are known a backtest claims nothing of shorter windows, and longer ones end with a day:
+// a day's sum is no hour's, and at its first hour not known yet.
+func TestBacktestByDayOnly(t *testing.T) {
+	t.Parallel()
+	const text = `
+rules:
+  - {name: hour, notify: [chat], threshold: {metric: cost_usd, window: 1h, above: 20}}
+  - {name: day, notify: [chat], threshold: {metric: cost_usd, window: 1d, above: 40}}
+  - {name: limits, notify: [chat], threshold: {metric: rate_limit_used_ratio, window: 10m, above: 0.8}}
+`
+	k := newKit(t, "03-01 00:00", text)
+	k.options.Headroom = func(_ context.Context, _ string, w spend.Window) ([]LimitUse, error) {
+		return nil, fmt.Errorf("%w of %s", ErrNoMinutes, w)
+	}
+	for i, usd := range []float64{30, 30, 50, 30} {
+		day := spend.Day.Bucket(at("03-01 00:00").AddDate(0, 0, i))
+		us := rows(map[time.Time][]use{day.Start: {{"wrkspc_a", "apikey_a", "", usd, 1, 0}}}, day)
+		for j := range us {
+			us[j].Bucket = day.Start
+		}
+		_, err := k.owner.ReplaceUsage(t.Context(), storage.Reading{Report: spend.ReportMessages, Grain: spend.Day, Window: day, At: day.End, DataAt: day.End}, us)
+		require.NoError(t, err)
+	}
+	k.data("03-05 00:00", "03-06 00:00")
+
+	w := spend.Window{Start: at("03-02 00:00"), End: at("03-06 00:00")}
+	rules := parseRules(t, text)
+	b, err := Backtest(t.Context(), k.options, testOrg, rules[0], w)
+	require.NoError(t, err)
+	require.Empty(t, b.Changes)
+	require.Equal(t, []string{"2026-03-02 00:00 UTC to 2026-03-05 01:00 UTC: what was used is known by the day only"}, b.Notes)
+
+	b, err = Backtest(t.Context(), k.options, testOrg, rules[1], w)
+	require.NoError(t, err)
+	require.Empty(t, b.Notes)
+	var changes []string
+	for _, c := range b.Changes {
+		changes = append(changes, fmt.Sprintf("%s %s %.0f", c.At.Format("02 15:04"), c.To, c.Alert.Value))
+	}
+	require.Equal(t, []string{"04 00:00 firing 50", "05 00:00 resolved 30"}, changes)
+
+	b, err = Backtest(t.Context(), k.options, testOrg, rules[2], w)
+	require.NoError(t, err)
+	require.Equal(t, []string{"2026-03-02 00:00 UTC to 2026-03-06 00:00 UTC: usage of that time is not known by the minute"}, b.Notes)
 }
 
 // TestContributorsWithoutNotifier: the pages show them too.

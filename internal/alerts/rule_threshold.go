@@ -121,6 +121,9 @@ func (c *ThresholdConfig) crossed(f figures, value float64) bool {
 	return value > *c.Above
 }
 
+// byDayOnly is why a backtest cannot tell of windows shorter than a day.
+const byDayOnly = "what was used is known by the day only"
+
 func (c *ThresholdConfig) judge(ctx context.Context, v *view, r *rule) (verdict, error) {
 	switch c.Metric {
 	case EstimateDriftRatio:
@@ -137,6 +140,16 @@ func (c *ThresholdConfig) judge(ctx context.Context, v *view, r *rule) (verdict,
 	t, err := v.sum(ctx, s, w, minutes)
 	if err != nil {
 		return verdict{}, err
+	}
+	if v.replay && t.window != w.Align(spend.Hour) { // known by the day only, with hours that were yet to come
+		if c.Window.Duration() < spend.Day.Duration() {
+			return nothing(byDayOnly), nil
+		}
+		end := spend.Day.Floor(v.dataAt)
+		w = spend.Window{Start: end.Add(-c.Window.Duration()), End: end}
+		if t, err = v.sum(ctx, s, w, false); err != nil {
+			return verdict{}, err
+		}
 	}
 	holes, err := v.incomplete(ctx, t.window)
 	if err != nil {
@@ -333,6 +346,9 @@ func (c *ThresholdConfig) limits(ctx context.Context, v *view, r *rule) (verdict
 		return nothing(why), nil
 	}
 	uses, err := v.options.Headroom(ctx, v.organization, spend.Window{Start: v.dataAt.Add(-c.Window.Duration()), End: v.dataAt})
+	if v.replay && errors.Is(err, ErrNoMinutes) {
+		return nothing("usage of that time is not known by the minute"), nil
+	}
 	if err != nil {
 		return verdict{}, fmt.Errorf("rate limits: %w", err)
 	}

@@ -88,7 +88,7 @@ func Load(name string, data []byte, getenv func(string) string, into any) *File 
 	if err != nil {
 		p := Problem{File: name, Message: err.Error()}
 		if e, ok := errors.AsType[yaml.Error](err); ok {
-			p.Message = e.GetMessage()
+			p.Message = explain(e.GetMessage())
 			if t := e.GetToken(); t != nil && t.Position != nil {
 				p.Line = t.Position.Line
 			}
@@ -106,6 +106,20 @@ func Load(name string, data []byte, getenv func(string) string, into any) *File 
 	}
 	f.decoded = len(f.problems)
 	return f
+}
+
+// explain adds what to do to what the parser says of text that is no YAML.
+func explain(message string) string {
+	switch {
+	case strings.ContainsRune(message, '\t'), strings.HasPrefix(message, "tab character"):
+		return "a tab stands where only spaces may: indent by spaces"
+	case strings.Contains(message, "not allowed in this context"), message == "unexpected key name":
+		return message + ": look at this line and the next, one is indented too far or too little, or is text that needs quotes"
+	case strings.HasSuffix(message, "is a reserved character"), message == "could not find flow map content":
+		return message + ": text that begins so needs quotes"
+	default:
+		return message
+	}
 }
 
 // bareVariable is a variable without quotes inside { } or [ ].

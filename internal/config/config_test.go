@@ -122,7 +122,7 @@ func TestLoadAnchors(t *testing.T) {
 
 func TestLoadBareVariables(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"{key: ${A_KEY}}", "key: ${A_KEY}", "{name: a, key: \"${A_KEY}\"}", "{tags: [${X}, ${Y}], key: ${A_KEY}}"} {
+	for _, text := range []string{"{key: ${A_KEY}}", "key: ${A_KEY}", "{name: a, key: \"${A_KEY}\"}", "{tags: [x, y], key: ${A_KEY}}"} {
 		e, f := load(t, text)
 		require.NoError(t, f.Err(), text)
 		require.Equal(t, "environment variable A_KEY", e.Key.Source(), text)
@@ -150,6 +150,18 @@ func TestLoadProblems(t *testing.T) {
 		{"a secret is not quoted", "key: user:${PASSWORD}@host\n",
 			"m.yaml:1: key: a variable must be the whole value, written ${NAME}; with text around it, use file or exec instead"},
 		{"no YAML", "name: a\nserver: {\n", "m.yaml:2: could not find flow mapping end token '}'"},
+		{"a tab", "server:\n\tlimit: 1\n", "m.yaml:2: a tab stands where only spaces may: indent by spaces"},
+		{"a tab first", "\tname: a\n", "m.yaml:1: a tab stands where only spaces may: indent by spaces"},
+		{"indented too far", "server:\n  limit: 1\n    listen: a\n",
+			"m.yaml:2: mapping value is not allowed in this context: look at this line and the next, one is indented too far or too little, or is text that needs quotes"},
+		{"indented too little", "server:\n  limit: 1\n listen: a\n",
+			"m.yaml:3: value is not allowed in this context: look at this line and the next, one is indented too far or too little, or is text that needs quotes"},
+		{"not quoted", "name: @daily\n", "m.yaml:1: '@' is a reserved character: text that begins so needs quotes"},
+		{"key of a block", "listen: a\n", "m.yaml:1: listen: unknown key here: it belongs into server or backup or servers, indented below that"},
+		{"variable in what is no secret", "name: ${X}\ntags: [a, ${X}]\n",
+			"m.yaml:1: name: only secrets may be ${NAME}: write the value itself\nm.yaml:2: tags[1]: only secrets may be ${NAME}: write the value itself"},
+		{"variable without braces", "key: $ANTHROPIC_ADMIN_API_KEY\n",
+			"m.yaml:1: key: a variable is written in braces, ${NAME}; if this is the secret itself, put it into a file: file:/path"},
 		{"key twice", "name: a\nname: b\n", `m.yaml:2: mapping key "name" already defined at [1:1]`},
 		{"two documents", "name: a\n---\nname: b\n", "m.yaml: holds several YAML documents, only one is read"},
 		{"not a mapping", "just text\n", "m.yaml:1: must be a mapping of keys to values"},

@@ -127,10 +127,33 @@ func (d *decoder) structure(path string, n ast.Node, v reflect.Value) {
 			d.value(inner, e.Value, v.FieldByIndex(index))
 		} else if near := Nearest(key, names); near != "" {
 			d.problem(inner, e.Key, "unknown key, did you mean %s?", near)
+		} else if blocks := blocksWith(v.Type(), key); len(blocks) > 0 {
+			d.problem(inner, e.Key, "unknown key here: it belongs into %s, indented below that", strings.Join(blocks, " or "))
 		} else {
 			d.problem(inner, e.Key, "unknown key; the keys here are %s", strings.Join(names, ", "))
 		}
 	}
+}
+
+// blocksWith lists the blocks of a structure that have a key of the name.
+func blocksWith(t reflect.Type, key string) (blocks []string) {
+	name := func(f reflect.StructField) string {
+		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		return name
+	}
+	for _, f := range reflect.VisibleFields(t) {
+		inner := f.Type
+		for inner.Kind() == reflect.Pointer || inner.Kind() == reflect.Slice {
+			inner = inner.Elem()
+		}
+		if name(f) == "" || inner.Kind() != reflect.Struct {
+			continue
+		}
+		if slices.ContainsFunc(reflect.VisibleFields(inner), func(f reflect.StructField) bool { return name(f) == key }) {
+			blocks = append(blocks, name(f))
+		}
+	}
+	return blocks
 }
 
 func (d *decoder) mapping(path string, n ast.Node, v reflect.Value) {
@@ -217,7 +240,9 @@ func (d *decoder) scalar(path string, n ast.Node, v reflect.Value) {
 	s, ok := textOf(n)
 	switch v.Kind() {
 	case reflect.String:
-		if ok {
+		if variable.MatchString(s) {
+			d.problem(path, n, "only secrets may be ${NAME}: write the value itself")
+		} else if ok {
 			v.SetString(s)
 		} else {
 			d.problem(path, n, "must be text, not a list or mapping")

@@ -47,7 +47,10 @@ const (
 	secretLimit   = 64 << 10         // bytes of a file or of a command's output
 )
 
-var variable = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$`)
+var (
+	variable = regexp.MustCompile(`^\$\{([A-Za-z_][A-Za-z0-9_]*)\}$`)
+	unbraced = regexp.MustCompile(`^\$[A-Z][A-Z0-9_]*$`) // more likely a slip than a secret
+)
 
 // ParseSecret reads how a secret is written; it does not yet get it. Empty text is no secret.
 // Errors do not contain the text.
@@ -77,6 +80,9 @@ func ParseSecret(text string, getenv func(string) string) (Secret, error) {
 	}
 	if strings.Contains(text, "${") {
 		return Secret{}, errors.New("a variable must be the whole value, written ${NAME}; with text around it, use file or exec instead")
+	}
+	if unbraced.MatchString(text) {
+		return Secret{}, errors.New("a variable is written in braces, ${NAME}; if this is the secret itself, put it into a file: file:/path")
 	}
 	return Secret{&secret{kind: secretLiteral, text: text}}, nil
 }

@@ -35,7 +35,7 @@ func TestSecretSources(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("\n  from a file \n"), 0o600))
 	tests := []struct{ text, source, value string }{
 		{"plain text", "literal", "plain text"},
-		{"$NAME", "literal", "$NAME"},
+		{"$ecret", "literal", "$ecret"},
 		{"${A_KEY}", "environment variable A_KEY", "from the environment"},
 		{"file:" + file, "file " + file, "from a file"},
 		{"exec:printf 'first\\nsecond'", "command printf", "first"},

@@ -54,7 +54,7 @@ func ParseForecast(values url.Values, now time.Time) (ForecastParams, error) {
 	}
 	costs, err := Parse(Costs, rest, now)
 	if err != nil {
-		return p, err
+		return p, fmt.Errorf("%s", strings.Replace(err.Error(), "(from, to, step, by,", "(period, by,", 1))
 	}
 	p.By, p.Where = costs.By, costs.Where
 	return p, nil

@@ -113,7 +113,7 @@ func TestParseForecastRefuses(t *testing.T) {
 		"from=2026-11-01":        "parameter from does not go with a forecast",
 		"step=day":               "parameter step does not go with a forecast",
 		"by=colour":              `unknown dimension "colour" in by`,
-		"perod=day":              `unknown parameter "perod"`,
+		"perod=day":              `unknown parameter "perod" for costs (period, by, and filters by organization`,
 	} {
 		values, err := url.ParseQuery(query)
 		require.NoError(t, err)
