@@ -242,6 +242,9 @@ func (a agreement) bill(window spend.Window, analytics bool) {
 // billedWithin is how long after its end the simulated day has its bill, and the monitor believes it.
 const billedWithin = 4 * 24 * time.Hour
 
+// monthBilled reports whether all of last month is billed.
+func (a agreement) monthBilled() bool { return a.now.Sub(spend.MonthStart(a.now)) > billedWithin }
+
 // lastMonth compares the gauges of /metrics with the ledger, or with the API while the month's last
 // days are not billed.
 func (a agreement) lastMonth(analytics bool) {
@@ -254,8 +257,7 @@ func (a agreement) lastMonth(analytics bool) {
 		names[r["workspace_id"].(string)] = r["workspace"].(string)
 		want.add(a.money(r["cost_usd"]), r["workspace"], r["model"])
 	}
-	billed := a.now.Sub(end) > billedWithin
-	if billed {
+	if a.monthBilled() {
 		cells := a.org.TrueBill(window.Start, window.End)
 		if analytics {
 			cells = a.org.TrueHourBill(window.Start, window.End)
@@ -269,7 +271,7 @@ func (a agreement) lastMonth(analytics bool) {
 	for labels, value := range a.metric("anthropic_cost_usd") {
 		if labels.period == "last_month" {
 			got.add(int64(math.Round(value*1e9)), labels.workspace, labels.model)
-			if billed {
+			if a.monthBilled() {
 				require.Equal(a.t, "billed", labels.basis)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -32,7 +33,7 @@ func TestTeamsFollowTheConfiguration(t *testing.T) {
 	require.Equal(t, map[string]bool{"ops": true, "unmapped": true}, inViews())
 	shown := func(team string) bool {
 		_, metrics := w.get("/metrics")
-		_, costs := w.get("/api/v1/costs?by=team")
+		_, costs := w.get("/api/v1/costs?by=team&from=" + time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly))
 		return bytes.Contains(metrics, []byte(`team="`+team+`"`)) && bytes.Contains(costs, []byte(`"team":"`+team+`"`))
 	}
 	w.eventually(func() bool { return shown("ops") && shown("unmapped") }, &strings.Builder{}, "metrics and API do not show the team")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/big"
 	"net/url"
 	"reflect"
 	"slices"
@@ -176,25 +175,11 @@ func (c *counter) fail(field, problem string) {
 	}
 }
 
-// cents is an amount that this report alone writes as a JSON number of cents; a number may have
-// an exponent.
+// cents is an amount that this report alone writes as a JSON number of cents.
 type cents spend.Money
 
 func (c *cents) UnmarshalJSON(b []byte) error {
-	s := strings.Trim(string(b), `"`)
-	if strings.ContainsAny(s, "eE") && len(s) <= 40 {
-		// The exponent is bounded first: 1e999999999 is a number too.
-		_, exponent, _ := strings.Cut(strings.ToLower(s), "e")
-		r, ok := new(big.Rat), false
-		if e, err := strconv.Atoi(exponent); err == nil && -30 <= e && e <= 30 {
-			r, ok = r.SetString(s)
-		}
-		if !ok {
-			return &json.UnmarshalTypeError{Value: clean(string(b), 40), Type: reflect.TypeFor[cents]()}
-		}
-		s = r.FloatString(60)
-	}
-	m, err := spend.ParseCents(s)
+	m, err := spend.ParseCents(strings.Trim(string(b), `"`))
 	if err != nil {
 		return &json.UnmarshalTypeError{Value: clean(string(b), 40), Type: reflect.TypeFor[cents]()}
 	}

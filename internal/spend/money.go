@@ -3,6 +3,7 @@ package spend
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -16,8 +17,9 @@ const (
 )
 
 // ParseCents reads a decimal number of cents, as the Admin API writes amounts ("123.45" is
-// $1.2345). Digits below a billionth of a dollar are rounded half to even. It refuses what is not
-// a plain decimal number, and what does not fit.
+// $1.2345), also with an exponent, as many languages write a small or long zero ("1.5E-7", "0E-8").
+// Digits below a billionth of a dollar are rounded half to even. It refuses what is not a decimal
+// number, and what does not fit.
 func ParseCents(s string) (Money, error) { return parseDecimal(s, 7) }
 
 // ParseUSD reads a decimal number of dollars, rounded half to even at a billionth.
@@ -26,10 +28,12 @@ func ParseUSD(s string) (Money, error) { return parseDecimal(s, 9) }
 // parseDecimal reads s × 10^places, rounded half to even.
 func parseDecimal(s string, places int) (Money, error) {
 	digits, negative := strings.CutPrefix(s, "-")
+	digits, exponent := cutExponent(digits)
 	whole, frac, dotted := strings.Cut(digits, ".")
 	if whole == "" || dotted && frac == "" {
 		return 0, fmt.Errorf("%q is not a decimal number", s)
 	}
+	whole, frac = movePoint(whole, frac, exponent)
 	tooLarge := fmt.Errorf("%q is too large an amount", s)
 	var n uint64
 	add := func(c byte) error {
@@ -76,6 +80,33 @@ func parseDecimal(s string, places int) (Money, error) {
 	default:
 		return 0, tooLarge
 	}
+}
+
+// largestExponent bounds what a number with an exponent makes us write out.
+const largestExponent = 30
+
+// cutExponent splits a number before its exponent. Where that is none, or too large, all of it stays.
+func cutExponent(s string) (digits string, exponent int) {
+	i := strings.IndexAny(s, "eE")
+	if i < 0 {
+		return s, 0
+	}
+	e, err := strconv.Atoi(s[i+1:])
+	if err != nil || e < -largestExponent || e > largestExponent {
+		return s, 0
+	}
+	return s[:i], e
+}
+
+// movePoint moves the point between whole and frac by places to the right.
+func movePoint(whole, frac string, places int) (string, string) {
+	if places < 0 {
+		whole = strings.Repeat("0", -places) + whole
+		at := len(whole) + places
+		return whole[:at], whole[at:] + frac
+	}
+	frac += strings.Repeat("0", places)
+	return whole + frac[:places], frac[places:]
 }
 
 // String is the amount in dollars, as a plain decimal number without trailing zeros: "1.2345".
