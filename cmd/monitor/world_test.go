@@ -256,9 +256,9 @@ func (w *world) awaitHistory(days int, log fmt.Stringer) {
 	}, log, "the history does not become complete")
 }
 
-// fullHour is the end of an hour, a clock for a simulated organization at which all its usage is in
-// whole hours. It is some minutes ago: by then the monitor takes the hour for complete.
-func fullHour() time.Time { return spend.Hour.Floor(time.Now().UTC().Add(-10 * time.Minute)) }
+// fullHour is the begin of the hour, a clock for a simulated organization at which all its usage
+// is in whole hours.
+func fullHour() time.Time { return spend.Hour.Floor(time.Now().UTC()) }
 
 // punctual is an organization whose clock stands still and whose reports are never late.
 func punctual(now time.Time) sim.Options {
