@@ -277,6 +277,26 @@ func (x *shown) agrees(path string, texts func() []string) {
 	}, printed{func() string { return strings.Join(missing, "\n") }}, path+" does not say what the API does:")
 }
 
+// compared is where a comparison ends: with the last hour that is complete, which in its first minutes the newest
+// is not.
+func (x *shown) compared() (end time.Time) {
+	var status struct {
+		Data []struct {
+			Reports []struct {
+				Report spend.Report
+				DataAt time.Time `json:"data_at"`
+			}
+		}
+	}
+	x.api("/api/v1/status", &status)
+	for _, r := range status.Data[0].Reports {
+		if r.Report != spend.ReportClaudeCode && r.DataAt.After(end) {
+			end = r.DataAt
+		}
+	}
+	return spend.Hour.Floor(end)
+}
+
 // explore asks by the form, and follows the links of the answer.
 func (x *shown) explore() {
 	t := x.t
@@ -296,7 +316,8 @@ func (x *shown) explore() {
 				Cost spend.Money `json:"cost_usd"`
 			}
 		}
-		x.api("/api/v1/costs?workspace=prod*&from="+spend.Day.Floor(x.now).AddDate(0, 0, -29).Format(time.DateOnly), &costs)
+		x.api("/api/v1/costs?workspace=prod*&from="+spend.Day.Floor(x.now).AddDate(0, 0, -29).Format(time.DateOnly)+
+			"&to="+x.compared().Format(time.RFC3339), &costs)
 		return []string{"$" + report.USD(costs.Total.Cost)}
 	})
 
