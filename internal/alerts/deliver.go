@@ -20,6 +20,7 @@ import (
 const (
 	attemptTimeout = 10 * time.Second // of one attempt
 	roundTimeout   = 20 * time.Second // of all attempts of one notifier after an evaluation
+	stopTimeout    = 3 * time.Second  // of what is being sent while the caller is stopped
 	claimFor       = 2 * time.Minute  // how long a notification is this process's while it is sent
 	giveUpAfter    = 3 * 24 * time.Hour
 	firstRetry     = 30 * time.Second
@@ -155,6 +156,17 @@ func (e *Engine) finish(ctx context.Context, owner storage.Owner, d storage.Deli
 	return nil
 }
 
+// outliving is the context of one attempt, which goes on for a moment when the caller is stopped: what is
+// cut off may have arrived, and would be told twice, by each restart.
+func outliving(ctx context.Context) (context.Context, context.CancelFunc) {
+	sending, cancel := context.WithTimeout(context.WithoutCancel(ctx), attemptTimeout)
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stopTimeout, cancel) })
+	return sending, func() {
+		stop()
+		cancel()
+	}
+}
+
 // attempt sends one notification and says in d what came of it.
 func (e *Engine) attempt(ctx context.Context, o storage.Outgoing, receipts []storage.Receipt, d *storage.Delivery) {
 	n := o.Notification
@@ -170,9 +182,9 @@ func (e *Engine) attempt(ctx context.Context, o storage.Outgoing, receipts []sto
 		d.Outcome, d.Problem = storage.DeliveryDead, "there is no notifier of this name in the configuration any more"
 		return
 	}
-	limited, cancel := context.WithTimeout(ctx, attemptTimeout)
+	sending, cancel := outliving(ctx)
 	defer cancel()
-	receipt, err := notifier.Notify(limited, n)
+	receipt, err := notifier.Notify(sending, n)
 	if err == nil {
 		d.Outcome, d.Receipt = storage.DeliverySent, receipt
 		return

@@ -341,6 +341,39 @@ func TestEngineKilledWhileSending(t *testing.T) {
 	require.Empty(t, k.at("03-10 11:10"))
 }
 
+// stopping is a notifier that is stopped, with all of the program, while it sends.
+type stopping struct {
+	*recorder
+	stop func()
+}
+
+func (s stopping) Notify(ctx context.Context, n spend.Notification) (string, error) {
+	s.stop()
+	if err := ctx.Err(); err != nil {
+		return "", err
+	}
+	return s.recorder.Notify(ctx, n)
+}
+
+// TestEngineStoppedWhileSending is told to stop while a message is on its way: it is sent to the end,
+// and not again.
+func TestEngineStoppedWhileSending(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-10 00:00", spikeRule)
+	k.used("03-10 10:00", use{"wrkspc_a", "apikey_a", "", 60, 1, 0})
+	k.data("03-10 00:00", "03-10 11:00")
+	ctx, stop := context.WithCancel(t.Context())
+	k.options.Notifiers["chat"] = stopping{k.chat, stop}
+	k.rules(spikeRule)
+	_ = k.engine.Evaluate(ctx, k.owner, testOrg, at("03-10 11:01")) // stopped or not, by what it comes to
+	require.Equal(t, []string{"firing spike workspace=wrkspc_a"}, k.chat.take())
+	out, err := k.store.Outbox(t.Context(), testOrg)
+	require.NoError(t, err)
+	require.Empty(t, out)
+	k.rules(spikeRule)
+	require.Empty(t, k.at("03-10 11:10"))
+}
+
 func TestEngineHeartbeat(t *testing.T) {
 	t.Parallel()
 	beats := 0
