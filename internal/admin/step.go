@@ -11,6 +11,7 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/adminapi"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 // Actions, as the admin log names them.
@@ -210,6 +211,15 @@ func DeleteInvite(i spend.Invite) Step {
 		s.Already = "is deleted already"
 	}
 	return s
+}
+
+// Gone is a removal of what is not there any more, because it was removed before by way of the log's entry. How
+// that ended does not matter: it is gone.
+func Gone(e storage.AdminEntry) Step {
+	return Step{
+		Action: e.Action, ID: e.TargetID, Target: e.TargetName, In: e.Arguments["workspace"], Change: "removed", Arguments: e.Arguments,
+		Already: fmt.Sprintf("is gone; in the admin log since %s UTC, as %s", e.StartedAt.UTC().Format("2006-01-02 15:04"), e.Outcome),
+	}
 }
 
 // admins counts the members who are admins.
