@@ -157,7 +157,7 @@ func (a *answers) ask(s admin.Step) (reply, []string) {
 	switch lower := strings.ToLower(line); {
 	case !ok, lower == "q" && s.Confirm != "q", lower == "quit" && s.Confirm != "quit":
 		return replyQuit, nil
-	case s.Confirm != "" && line == s.Confirm:
+	case s.Confirm != "" && line == strings.TrimSpace(s.Confirm):
 		return replyYes, []string{s.Confirm}
 	case s.Confirm == "" && (lower == "y" || lower == "yes"):
 		return replyYes, nil

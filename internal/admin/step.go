@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/anthropic-monitor/monitor/internal/adminapi"
+	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
@@ -232,7 +233,10 @@ func admins(ms []spend.Member) (n int) {
 	return n
 }
 
-const lastAdmin = "is the only admin: somebody else must be made one in the Console first"
+const (
+	lastAdmin = "is the only admin: somebody else must be made one in the Console first"
+	restAdmin = "would be the only admin left: somebody else must be made one in the Console first"
+)
 
 // SetMemberRole gives a member another role.
 func (s *State) SetMemberRole(ctx context.Context, m spend.Member, role string) (Step, error) {
@@ -253,8 +257,15 @@ func (s *State) SetMemberRole(ctx context.Context, m spend.Member, role string) 
 		if err != nil {
 			return Step{}, err
 		}
-		if step.Confirm, step.Note = personName(m), ownKey; admins(ms) == 1 {
-			step.Confirm, step.Note, step.Cannot = "", "", lastAdmin
+		rest := admins(slices.DeleteFunc(slices.Clone(ms), func(x spend.Member) bool { return x.ID == m.ID || s.demoted[x.ID] }))
+		switch {
+		case rest == 0 && len(s.demoted) > 0:
+			step.Cannot = restAdmin
+		case rest == 0:
+			step.Cannot = lastAdmin
+		default:
+			step.Confirm, step.Note = personName(m), ownKey
+			s.demoted[m.ID] = true
 		}
 	}
 	return step, nil
@@ -278,7 +289,7 @@ func (s *State) RemoveMember(ctx context.Context, m spend.Member) (Step, error) 
 			return Step{}, err
 		}
 		step.Cannot = "is an admin, whom the API does not remove: in the Console (Settings, Members), or first " +
-			"monitor admin members update " + personName(m) + " --role user"
+			"monitor admin members update " + config.ShellWord(personName(m)) + " --role user"
 		if admins(ms) == 1 {
 			step.Cannot = lastAdmin
 		}
