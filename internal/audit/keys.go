@@ -51,7 +51,11 @@ func (x *examination) keys() {
 			x.gap(problem, c.name)
 		}
 	}
-	recent, before := spansByKey(x.Recent), spansByKey(x.Before)
+	// Use before a hole in the history says nothing: what is in the hole, such as all that the first start has not
+	// come to yet, may be use too.
+	recent, before := spansByKey(x.Recent), spansByKey(slices.DeleteFunc(slices.Clone(x.Before), func(s storage.KeySpan) bool {
+		return !s.Last.End.After(x.HistorySince)
+	}))
 	usable := 0
 	for _, k := range x.Keys {
 		if !k.GoneAt.IsZero() || k.Status == "archived" {
@@ -306,6 +310,9 @@ func (x *examination) woke(k *key) {
 		}
 	}
 	last := x.Earlier[k.ID].End
+	if !last.After(x.HistorySince) {
+		last = time.Time{}
+	}
 	for _, s := range k.before {
 		last = latest(last, s.Last.End)
 	}
