@@ -274,7 +274,7 @@ func (c adminOffboardCmd) Run(a *app) error {
 
 // gone finds the entries of the log, newest first, that say that something of that id, address or name was to be
 // removed, by one of the actions and from the workspace in where that is not empty. It is for what is not there any
-// more: an entry whose outcome is not known then tells what became of it.
+// more: that it was there once the entry tells, however it ended, and somebody else may have taken it away meanwhile.
 func (o *office) gone(text, in string, actions ...string) (found []storage.AdminEntry, err error) {
 	store, err := o.storeIfAny(o.ctx)
 	if err != nil {
@@ -286,11 +286,10 @@ func (o *office) gone(text, in string, actions ...string) (found []storage.Admin
 		return nil, err
 	}
 	for _, e := range entries {
-		ended := e.Outcome == storage.AdminDone || e.Outcome == storage.AdminStarted || e.Outcome == storage.AdminUnknown
 		called := slices.ContainsFunc([]string{e.TargetID, e.TargetName, e.Arguments["name"]}, func(name string) bool {
 			return name != "" && strings.EqualFold(name, text)
 		})
-		if ended && called && slices.Contains(actions, e.Action) && (in == "" || e.Arguments["workspace_id"] == in) {
+		if called && slices.Contains(actions, e.Action) && (in == "" || e.Arguments["workspace_id"] == in) {
 			found = append(found, e)
 		}
 	}

@@ -193,6 +193,11 @@ func TestRemovedBefore(t *testing.T) {
 				Organization: orgs[0].ID, StartedAt: time.Now(), Action: admin.MemberRemove, TargetID: "user_cut", TargetName: "cut@acme-robotics.example",
 			})
 			require.NoError(t, err)
+			entry, err := store.BeginAdmin(t.Context(), storage.AdminEntry{
+				Organization: orgs[0].ID, StartedAt: time.Now(), Action: admin.MemberRemove, TargetID: "user_else", TargetName: "else@acme-robotics.example",
+			})
+			require.NoError(t, err)
+			require.NoError(t, store.FinishAdmin(t.Context(), entry, "", storage.AdminOutcome{Outcome: storage.AdminRefused, Error: "users: 404 not_found"}))
 			require.NoError(t, store.Close())
 
 			outcomes := func(args ...string) (all []string) {
@@ -202,9 +207,10 @@ func TestRemovedBefore(t *testing.T) {
 				return all
 			}
 			require.Equal(t, []string{
-				"jon.berg@acme-robotics.example: nothing to do", "cut@acme-robotics.example: nothing to do", "hugo.petit@acme-robotics.example: done",
-			}, outcomes("admin", "members", "remove", "Jon Berg", "user_cut", "jon.berg@acme-robotics.example", "Hugo Petit"))
-			require.Regexp(t, `cut@\S+ +user_cut +removed +nothing to do: is gone; in the admin log since .* UTC, as started`,
+				"jon.berg@acme-robotics.example: nothing to do", "cut@acme-robotics.example: nothing to do",
+				"else@acme-robotics.example: nothing to do", "hugo.petit@acme-robotics.example: done",
+			}, outcomes("admin", "members", "remove", "Jon Berg", "user_cut", "user_else", "jon.berg@acme-robotics.example", "Hugo Petit"))
+			require.Regexp(t, `cut@\S+ +user_cut +removed +nothing to do: is gone; the admin log has its removal at .* UTC: started`,
 				w.monitor("admin", "members", "remove", "user_cut", "--dry-run"))
 			require.Equal(t, []string{"lea.roy@partner.example: nothing to do", "kim.sato@acme-robotics.example: done"},
 				outcomes("admin", "invites", "delete", "lea.roy@partner.example", "kim.sato@acme-robotics.example"))

@@ -214,12 +214,12 @@ func DeleteInvite(i spend.Invite) Step {
 	return s
 }
 
-// Gone is a removal of what is not there any more, because it was removed before by way of the log's entry. How
-// that ended does not matter: it is gone.
+// Gone is a removal of what is not there any more, and was when the log's entry of its removal began. How that ended
+// does not matter: it is gone.
 func Gone(e storage.AdminEntry) Step {
 	return Step{
 		Action: e.Action, ID: e.TargetID, Target: e.TargetName, In: e.Arguments["workspace"], Change: "removed", Arguments: e.Arguments,
-		Already: fmt.Sprintf("is gone; in the admin log since %s UTC, as %s", e.StartedAt.UTC().Format("2006-01-02 15:04"), e.Outcome),
+		Already: fmt.Sprintf("is gone; the admin log has its removal at %s UTC: %s", e.StartedAt.UTC().Format("2006-01-02 15:04"), e.Outcome),
 	}
 }
 
