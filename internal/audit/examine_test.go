@@ -164,6 +164,8 @@ func TestChecks(t *testing.T) {
 		"creator is a service":                    {[]func(*audit.Input){key(func(k *spend.APIKey) { k.CreatedByID, k.CreatorType = "svac_1", "service_account" })}, nil, none},
 		"creator is not known":                    {[]func(*audit.Input){key(func(k *spend.APIKey) { k.CreatedByID, k.CreatorType = "", "" })}, nil, none},
 		"creator came after the list was read":    {[]func(*audit.Input){key(func(k *spend.APIKey) { k.CreatedByID, k.CreatedAt = "user_new", ago(0.005) })}, nil, none},
+		"creator came, by a clock that is ahead":  {[]func(*audit.Input){key(func(k *spend.APIKey) { k.CreatedByID, k.CreatedAt = "user_new", ago(0.016) })}, nil, none},
+		"creator left soon after":                 {[]func(*audit.Input){key(func(k *spend.APIKey) { k.CreatedByID, k.CreatedAt = "user_new", ago(0.018) })}, nil, []string{"critical creator_left ci: works although user_new, who made it, is no member any more"}},
 		"creator left, but the key is disabled":   {[]func(*audit.Input){status("inactive"), key(func(k *spend.APIKey) { k.CreatedByID = "user_nils" })}, nil, none},
 		"default workspace":                       {[]func(*audit.Input){key(func(k *spend.APIKey) { k.WorkspaceID = "wrkspc_default" })}, nil, []string{"info default_workspace ci: is in the default workspace since 2026-08-18"}},
 		"default workspace whose id is not known": {[]func(*audit.Input){key(func(k *spend.APIKey) { k.WorkspaceID = spend.DefaultWorkspace })}, nil, []string{"info default_workspace ci: is in the default workspace since 2026-08-18"}},

@@ -227,11 +227,15 @@ func (x *examination) expired(k *key) {
 	})
 }
 
+// clockDoubt is how far this machine's clock, by which lists are read, may be ahead of the API's, by which keys are
+// made.
+const clockDoubt = 10 * time.Minute
+
 // orphaned reports whether the key's creator is known to be no member. That needs a list of members that is
 // newer than the key: who just came is not on an older one.
 func (x *examination) orphaned(k *key) bool {
 	readAt, problem := x.list(storage.ListMembers, len(x.Members) == 0)
-	if problem != "" || k.CreatorType != "user" || k.CreatedByID == "" || !readAt.IsZero() && k.CreatedAt.After(readAt) {
+	if problem != "" || k.CreatorType != "user" || k.CreatedByID == "" || !readAt.IsZero() && k.CreatedAt.After(readAt.Add(-clockDoubt)) {
 		return false
 	}
 	_, member := x.members[k.CreatedByID]
