@@ -273,8 +273,13 @@ func (s *State) SetMemberRole(ctx context.Context, m spend.Member, role string) 
 
 const ownKey = "only the Console can make an admin again; if the admin key in use is theirs, it may stop working"
 
-// RemoveMember removes somebody from the organization.
+// RemoveMember removes somebody from the organization. Keys that they made and that outlive them are told.
 func (s *State) RemoveMember(ctx context.Context, m spend.Member) (Step, error) {
+	return s.removeMember(ctx, m, true)
+}
+
+// removeMember is [State.RemoveMember]; alone says that no step before it puts the person's keys out of use.
+func (s *State) removeMember(ctx context.Context, m spend.Member, alone bool) (Step, error) {
 	step := Step{
 		Action: MemberRemove, ID: m.ID, Target: personName(m), Change: m.Role + " → removed",
 		// Who is gone has a name in the log only.
@@ -299,7 +304,7 @@ func (s *State) RemoveMember(ctx context.Context, m spend.Member) (Step, error) 
 	if err != nil {
 		return Step{}, err
 	}
-	var personal, code []string
+	var personal, code, working []string
 	for _, k := range keys {
 		switch in, err := s.WorkspaceName(ctx, k.WorkspaceID); {
 		case err != nil:
@@ -308,6 +313,8 @@ func (s *State) RemoveMember(ctx context.Context, m spend.Member) (Step, error) 
 			personal = append(personal, k.Name)
 		case k.CreatedByID == m.ID && k.Status == "active" && in == claudeCode:
 			code = append(code, k.Name)
+		case k.CreatedByID == m.ID && k.Status == "active" && k.PrincipalID == "":
+			working = append(working, k.Name)
 		}
 	}
 	var notes []string
@@ -317,6 +324,9 @@ func (s *State) RemoveMember(ctx context.Context, m spend.Member) (Step, error) 
 	}
 	if len(code) > 0 {
 		notes = append(notes, "their keys of the Claude Code workspace stop: "+shorten(code))
+	}
+	if len(working) > 0 && alone {
+		notes = append(notes, "keys they made keep working: "+shorten(working)+"; monitor admin offboard disables them first")
 	}
 	step.Note = strings.Join(notes, "; ")
 	return step, nil

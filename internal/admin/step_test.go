@@ -151,7 +151,11 @@ func TestTheLastAdmin(t *testing.T) {
 
 	// The former admin can be removed now; that archives a personal key for good.
 	remove = must(t)(b.state().RemoveMember(ctx, b.member("Ben Ortiz")))
-	require.Equal(t, "archives their personal keys for good: ben-laptop", remove.Note)
+	require.Equal(t, "archives their personal keys for good: ben-laptop; keys they made keep working: billing-export, quarterly-close; "+
+		"monitor admin offboard disables them first", remove.Note)
+	who, err := b.state().Offboard(ctx, "Ben Ortiz", admin.KeysDisable)
+	require.NoError(t, err)
+	require.Equal(t, "archives their personal keys for good: ben-laptop", who.Plan.Steps[len(who.Plan.Steps)-1].Note)
 	require.Equal(t, "ben.ortiz@acme-robotics.example", remove.Confirm)
 	require.NoError(t, b.desk.Apply(ctx, admin.Plan{Steps: []admin.Step{remove}}, nil).Err())
 	require.Equal(t, "archived", b.key("ben-laptop").Status)
