@@ -327,40 +327,58 @@ type pick[T any] struct {
 	one    func(ctx context.Context, text string) (T, error)
 	many   func(ctx context.Context, w admin.Where) ([]T, error)
 	id     func(T) string
+
+	// removal is the action that takes such things away, where the command does that: then what is named and is not
+	// there may have been removed by the run before, from the workspace in where that is not empty.
+	removal, in string
 }
 
-// from lists the things that the arguments or the filters mean, each once.
-func (p pick[T]) from(ctx context.Context, targets, where []string) ([]T, error) {
+// from lists the things that the arguments or the filters mean, each once, and the removals made before of
+// those that are not there any more.
+func (p pick[T]) from(ctx context.Context, o *office, targets, where []string) (all []T, gone []admin.Step, err error) {
 	switch {
 	case len(targets) > 0 && len(where) > 0:
-		return nil, usageError{fmt.Errorf("give either %s or --where, not both", p.what)}
+		return nil, nil, usageError{fmt.Errorf("give either %s or --where, not both", p.what)}
 	case len(targets) == 0 && len(where) == 0:
-		return nil, usageError{fmt.Errorf("which? Give %s (an id or a name), or --where FIELD=VALUE (%s)", p.what, strings.Join(p.fields, ", "))}
+		return nil, nil, usageError{fmt.Errorf("which? Give %s (an id or a name), or --where FIELD=VALUE (%s)", p.what, strings.Join(p.fields, ", "))}
 	case len(where) > 0:
 		w, err := admin.ParseWhere(where, p.fields)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return p.many(ctx, w)
+		all, err = p.many(ctx, w)
+		return all, nil, err
 	}
-	var all []T
 	seen := map[string]bool{}
 	for _, text := range targets {
 		t, err := p.one(ctx, text)
+		if admin.IsAbsent(err) && p.removal != "" {
+			entries, problem := o.gone(text, p.in, p.removal)
+			if problem != nil {
+				return nil, nil, problem
+			}
+			if len(entries) > 0 {
+				if id := entries[0].TargetID; !seen[id] {
+					seen[id] = true
+					gone = append(gone, admin.Gone(entries[0]))
+				}
+				continue
+			}
+		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if id := p.id(t); !seen[id] {
 			seen[id] = true
 			all = append(all, t)
 		}
 	}
-	return all, nil
+	return all, gone, nil
 }
 
 // apply picks, plans and changes.
 func (p pick[T]) apply(a *app, f changeFlags, o *office, targets, where []string, step func(T) (admin.Step, error)) error {
-	things, err := p.from(a.ctx, targets, where)
+	things, gone, err := p.from(a.ctx, o, targets, where)
 	if err != nil {
 		return asUsage(err)
 	}
@@ -368,5 +386,6 @@ func (p pick[T]) apply(a *app, f changeFlags, o *office, targets, where []string
 	if err != nil {
 		return asUsage(err)
 	}
+	plan.Steps = append(gone, plan.Steps...)
 	return o.change(f, plan)
 }

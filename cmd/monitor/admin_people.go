@@ -85,7 +85,9 @@ func (c adminMembersRemoveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return pickMembers(o).apply(a, c.changeFlags, o, c.Users, c.Where, func(m spend.Member) (admin.Step, error) {
+	p := pickMembers(o)
+	p.removal = admin.MemberRemove
+	return p.apply(a, c.changeFlags, o, c.Users, c.Where, func(m spend.Member) (admin.Step, error) {
 		return o.state.RemoveMember(a.ctx, m)
 	})
 }
@@ -168,7 +170,7 @@ func (c adminInvitesDeleteCmd) Run(a *app) error {
 	}
 	p := pick[spend.Invite]{
 		what: "INVITE…", fields: admin.InviteFields, one: o.state.Invite, many: o.state.SelectInvites,
-		id: func(i spend.Invite) string { return i.ID },
+		id: func(i spend.Invite) string { return i.ID }, removal: admin.InviteDelete,
 	}
 	return p.apply(a, c.changeFlags, o, c.Invites, c.Where, plain(admin.DeleteInvite))
 }
@@ -223,6 +225,12 @@ func (c adminOffboardCmd) Run(a *app) error {
 			if who, err = o.state.Offboard(a.ctx, gone.TargetID, c.Keys); admin.IsAbsent(err) {
 				who, err = admin.Leaver{ID: gone.TargetID, Name: gone.TargetID}, nil
 			}
+		default: // nor a member any more who was never more than invited
+			if deleted, e := o.gone(c.User, "", admin.InviteDelete); e != nil {
+				err = e
+			} else if len(deleted) > 0 {
+				who, err = admin.Leaver{Name: deleted[0].TargetName}, nil
+			}
 		}
 	}
 	if err != nil {
@@ -264,33 +272,44 @@ func (c adminOffboardCmd) Run(a *app) error {
 		sheetField{"keys", keys.objects()}, sheetField{"cost_note", note})
 }
 
-// removed finds the entry of the log that says when somebody of that id, address or name was removed; it is
-// empty where there is none. Who shares a name with another must be told apart by the id.
-func (o *office) removed(text string) (found storage.AdminEntry, err error) {
+// gone finds the entries of the log, newest first, that say that something of that id, address or name was to be
+// removed, by one of the actions and from the workspace in where that is not empty. It is for what is not there any
+// more: that it was there once the entry tells, however it ended, and somebody else may have taken it away meanwhile.
+func (o *office) gone(text, in string, actions ...string) (found []storage.AdminEntry, err error) {
 	store, err := o.storeIfAny(o.ctx)
 	if err != nil {
-		return found, nil // without a log nobody is known to be removed
+		return nil, nil // without a log nothing is known to be removed
 	}
 	defer store.Close()
-	entries, err := store.AdminLog(o.ctx, storage.AdminFilter{
-		Organization: o.known.ID, Action: admin.MemberRemove, Outcome: storage.AdminDone,
-	})
+	entries, err := store.AdminLog(o.ctx, storage.AdminFilter{Organization: o.known.ID})
 	if err != nil {
-		return found, err
+		return nil, err
 	}
-	var ids, candidates []string
 	for _, e := range entries {
 		called := slices.ContainsFunc([]string{e.TargetID, e.TargetName, e.Arguments["name"]}, func(name string) bool {
 			return name != "" && strings.EqualFold(name, text)
 		})
-		if called && !slices.Contains(ids, e.TargetID) {
+		if called && slices.Contains(actions, e.Action) && (in == "" || e.Arguments["workspace_id"] == in) {
+			found = append(found, e)
+		}
+	}
+	return found, nil
+}
+
+// removed finds the entry of the log about the removal of a member; it is empty where there is none. Who shares a
+// name with another must be told apart by the id.
+func (o *office) removed(text string) (found storage.AdminEntry, err error) {
+	entries, err := o.gone(text, "", admin.MemberRemove)
+	var ids, candidates []string
+	for _, e := range entries {
+		if !slices.Contains(ids, e.TargetID) {
 			ids, candidates, found = append(ids, e.TargetID), append(candidates, fmt.Sprintf("%s (%s)", e.TargetID, e.TargetName)), e
 		}
 	}
 	if len(ids) > 1 {
 		return found, usageError{fmt.Errorf("%q is the name of %d who were removed: give the id of one: %s", text, len(ids), strings.Join(candidates, ", "))}
 	}
-	return found, nil
+	return found, err
 }
 
 // leaving says who leaves.

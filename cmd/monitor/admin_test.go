@@ -175,6 +175,61 @@ func TestOffboardAgain(t *testing.T) {
 		id+" (hugo.petit@acme-robotics.example)")
 }
 
+// TestRemovedBefore names again what a run before removed, or was cut off while removing: that is no reason to leave
+// the others undone.
+func TestRemovedBefore(t *testing.T) {
+	t.Parallel()
+	for _, database := range []string{"sqlite", "postgres"} {
+		t.Run(database, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, database, punctual(fullHour()), "")
+			w.monitor("admin", "members", "remove", "Jon Berg", "--yes")
+			w.monitor("admin", "invites", "delete", "lea.roy@partner.example", "--yes")
+			w.monitor("admin", "workspaces", "members", "remove", "research", "Iris Novak", "--yes")
+			store := w.open()
+			orgs, err := store.Organizations(t.Context())
+			require.NoError(t, err)
+			_, err = store.BeginAdmin(t.Context(), storage.AdminEntry{
+				Organization: orgs[0].ID, StartedAt: time.Now(), Action: admin.MemberRemove, TargetID: "user_cut", TargetName: "cut@acme-robotics.example",
+			})
+			require.NoError(t, err)
+			entry, err := store.BeginAdmin(t.Context(), storage.AdminEntry{
+				Organization: orgs[0].ID, StartedAt: time.Now(), Action: admin.MemberRemove, TargetID: "user_else", TargetName: "else@acme-robotics.example",
+			})
+			require.NoError(t, err)
+			require.NoError(t, store.FinishAdmin(t.Context(), entry, "", storage.AdminOutcome{Outcome: storage.AdminRefused, Error: "users: 404 not_found"}))
+			require.NoError(t, store.Close())
+
+			outcomes := func(args ...string) (all []string) {
+				for _, row := range w.list(append(args, "--yes")...) {
+					all = append(all, row["target"].(string)+": "+row["outcome"].(string))
+				}
+				return all
+			}
+			require.Equal(t, []string{
+				"jon.berg@acme-robotics.example: nothing to do", "cut@acme-robotics.example: nothing to do",
+				"else@acme-robotics.example: nothing to do", "hugo.petit@acme-robotics.example: done",
+			}, outcomes("admin", "members", "remove", "Jon Berg", "user_cut", "user_else", "jon.berg@acme-robotics.example", "Hugo Petit"))
+			require.Regexp(t, `cut@\S+ +user_cut +removed +nothing to do: is gone; the admin log has its removal at .* UTC: started`,
+				w.monitor("admin", "members", "remove", "user_cut", "--dry-run"))
+			require.Equal(t, []string{"lea.roy@partner.example: nothing to do", "kim.sato@acme-robotics.example: done"},
+				outcomes("admin", "invites", "delete", "lea.roy@partner.example", "kim.sato@acme-robotics.example"))
+			require.Equal(t, []string{"iris.novak@freelance.example in research: nothing to do"},
+				outcomes("admin", "workspaces", "members", "remove", "research", "Iris Novak"))
+			require.Contains(t, w.monitor("admin", "offboard", "cut@acme-robotics.example", "--yes"), "user_cut, who is no member any more")
+			require.Contains(t, w.monitor("admin", "offboard", "lea.roy@partner.example", "--yes"), "who was invited and is no member")
+
+			for _, args := range [][]string{
+				{"members", "remove", "nobody"}, {"members", "update", "Jon Berg", "--role", "user"},
+				{"workspaces", "members", "remove", "production", "Iris Novak"}, {"offboard", "nobody"},
+			} {
+				err := w.app(t.Context(), io.Discard, io.Discard).run(append([]string{"--config", w.config, "admin"}, append(args, "--yes")...))
+				require.ErrorContains(t, err, "there is no member", args)
+			}
+		})
+	}
+}
+
 // TestOnlyAdminWrites runs everything that collects and looks at what the API was asked.
 func TestOnlyAdminWrites(t *testing.T) {
 	t.Parallel()

@@ -173,7 +173,7 @@ func pickSeats(a *app, o *office, workspace string) (pick[admin.Seat], error) {
 		return pick[admin.Seat]{}, asUsage(err)
 	}
 	return pick[admin.Seat]{
-		what: "USER…", fields: admin.WorkspaceMemberFields, id: func(s admin.Seat) string { return s.Member.ID },
+		what: "USER…", in: x.ID, fields: admin.WorkspaceMemberFields, id: func(s admin.Seat) string { return s.Member.ID },
 		one:  func(ctx context.Context, text string) (admin.Seat, error) { return o.state.Seat(ctx, x, text) },
 		many: func(ctx context.Context, w admin.Where) ([]admin.Seat, error) { return o.state.SelectSeats(ctx, x, w) },
 	}, nil
@@ -220,6 +220,7 @@ func (c adminSeatsRemoveCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	p.removal = admin.WorkspaceMemberRemove
 	return p.apply(a, c.changeFlags, o, c.Users, c.Where, plain(admin.RemoveFromWorkspace))
 }
 

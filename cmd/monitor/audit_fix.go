@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -98,8 +99,11 @@ func fixed(a *app, made, failed, rest int) error {
 		fmt.Fprintf(a.stdout, " %d findings need more than a command: see what to do in --format json, or docs/keys-and-access.md.", rest)
 	}
 	fmt.Fprintln(a.stdout)
-	if failed > 0 {
-		return fmt.Errorf("%s failed, see above", changes(failed))
+	switch {
+	case failed > 0:
+		return fmt.Errorf("%s not made, or not known to be made, see above", changes(failed))
+	case a.ctx.Err() != nil: // stopped, which is not the same as q
+		return errors.New("stopped: what was made stays made; the same command again goes on")
 	}
 	return nil
 }
@@ -157,7 +161,7 @@ func (a *answers) ask(s admin.Step) (reply, []string) {
 	switch lower := strings.ToLower(line); {
 	case !ok, lower == "q" && s.Confirm != "q", lower == "quit" && s.Confirm != "quit":
 		return replyQuit, nil
-	case s.Confirm != "" && line == s.Confirm:
+	case s.Confirm != "" && line == strings.TrimSpace(s.Confirm):
 		return replyYes, []string{s.Confirm}
 	case s.Confirm == "" && (lower == "y" || lower == "yes"):
 		return replyYes, nil

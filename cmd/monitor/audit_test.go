@@ -90,3 +90,15 @@ func TestAuditPrintsNamesSafely(t *testing.T) {
 	}
 	require.Contains(t, out.String(), `a�\[2Jb\|c`)
 }
+
+// Who stops the walk must not take it for done; who answers q has done what they wanted.
+func TestAuditFixIsStopped(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	ctx, stop := context.WithCancel(t.Context())
+	a := &app{ctx: ctx, stdout: &out, stderr: &out}
+	require.NoError(t, fixed(a, 2, 0, 0))
+	require.EqualError(t, fixed(a, 1, 1, 0), "1 change not made, or not known to be made, see above")
+	stop()
+	require.EqualError(t, fixed(a, 2, 0, 0), "stopped: what was made stays made; the same command again goes on")
+}

@@ -225,6 +225,8 @@ func keyAdvice(err error) error {
 		return err
 	case e.Kind == adminapi.KindAuthentication:
 		return fmt.Errorf("%w (the key is unknown, revoked or expired: %s)", err, whereKeys)
+	case e.Kind == adminapi.KindPermission && e.Endpoint != "me": // the key is one that reads the organization
+		return fmt.Errorf("%w (the key is known, but may not read this: its role or scope does not reach that far)", err)
 	case e.Kind == adminapi.KindPermission:
 		return fmt.Errorf("%w (this is no Admin API key, or the account is an individual one, which has no Admin API: %s)", err, whereKeys)
 	case e.Kind == adminapi.KindNotFound && e.Type == "": // the API says of what kind its errors are

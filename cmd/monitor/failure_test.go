@@ -407,6 +407,11 @@ func TestBaseURLOfSomethingElse(t *testing.T) {
 	require.ErrorAs(t, keyAdvice(notFound), new(*adminapi.Error))
 	notFound.Type = "not_found_error"
 	require.EqualError(t, keyAdvice(notFound), "me: 404 not_found: Not Found")
+	forbidden := &adminapi.Error{Endpoint: "me", Status: 403, Kind: adminapi.KindPermission, Message: "no"}
+	require.ErrorContains(t, keyAdvice(forbidden), "me: 403 permission: no (this is no Admin API key, ")
+	forbidden.Endpoint = "workspaces/members"
+	require.EqualError(t, keyAdvice(forbidden),
+		"workspaces/members: 403 permission: no (the key is known, but may not read this: its role or scope does not reach that far)")
 }
 
 // The file that a daemon found where it was started is as good as one that was named: when it is gone,

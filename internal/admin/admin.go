@@ -52,6 +52,8 @@ type State struct {
 	keys       []spend.APIKey
 	roles      map[string][]spend.WorkspaceMember // by workspace
 
+	demoted map[string]bool // admins whose role a plan takes: it must not be that of all of them
+
 	// Stored, where not nil, is asked for what a store knows of the organization, once names are shared.
 	Stored func(ctx context.Context) Inventory
 	stored *Inventory
@@ -63,7 +65,7 @@ func Read(api *adminapi.Client, slow func(what string)) *State {
 	if slow == nil {
 		slow = func(string) {}
 	}
-	return &State{api: api, slow: slow, roles: map[string][]spend.WorkspaceMember{}}
+	return &State{api: api, slow: slow, roles: map[string][]spend.WorkspaceMember{}, demoted: map[string]bool{}}
 }
 
 // cached reads a list the first time.

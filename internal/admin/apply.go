@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/adminapi"
@@ -103,8 +104,8 @@ type Desk struct {
 const logTimeout = 15 * time.Second
 
 // Apply makes the plan's steps, one after the other, and calls each, where not nil, with every result.
-// A step that the API refuses for itself does not keep it from the next ones; an API that does not
-// answer, or refuses the key, a log that cannot be written and a context that ends do. The caller asks
+// A step that the API refuses for itself, or to this key, does not keep it from the next ones; an API that does
+// not answer, or does not know the key, a log that cannot be written and a context that ends do. The caller asks
 // for consent first ([Consent.Ask]).
 func (d *Desk) Apply(ctx context.Context, p Plan, each func(Result)) Report {
 	var report Report
@@ -246,7 +247,7 @@ func stops(err error) bool {
 		return true
 	}
 	switch e.Kind {
-	case adminapi.KindInvalid, adminapi.KindNotFound:
+	case adminapi.KindInvalid, adminapi.KindNotFound, adminapi.KindPermission: // 403 may be about this one thing
 		return false
 	default:
 		return true
@@ -268,6 +269,8 @@ func advice(err error) string {
 		return err.Error() + "; the API does not say for how long"
 	case e.Kind == adminapi.KindPermission:
 		return err.Error() + "; the admin key may not make this change"
+	case e.Status == http.StatusConflict:
+		return err.Error() + "; somebody else changed it at the same time: run the command again"
 	case e.Kind == adminapi.KindNotFound:
 		return err.Error() + "; it is gone, or somebody changed it meanwhile: run the command again"
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -108,7 +109,6 @@ func TestFailingAPIStopsAPlan(t *testing.T) {
 		"long rate limit": {sim.Rule{Fault: sim.RateLimited, RetryAfter: 2 * time.Minute}, storage.AdminFailed, "retry after 2m0s"},
 		"monthly cap":     {sim.Rule{Fault: sim.TierCap}, storage.AdminFailed, "the API does not say for how long"},
 		"revoked key":     {sim.Rule{Fault: sim.Unauthorized}, storage.AdminRefused, "401 authentication"},
-		"no permission":   {sim.Rule{Fault: sim.Forbidden}, storage.AdminRefused, "the admin key may not make this change"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,6 +130,41 @@ func TestFailingAPIStopsAPlan(t *testing.T) {
 			require.Equal(t, "inactive", b.key("lab").Status)
 		})
 	}
+}
+
+// TestRefusedForOneThing has a key that the admin key may not change, and one that somebody else changes meanwhile:
+// what else was asked for is done.
+func TestRefusedForOneThing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.org.Faults().Arm(sim.Rule{Fault: sim.Forbidden, Method: http.MethodPost, Path: b.key("web-backend").ID})
+	report := b.desk.Apply(t.Context(), b.disable("web-backend", "evals", "lab"), nil)
+	require.Equal(t, []string{storage.AdminRefused, storage.AdminDone, storage.AdminDone}, outcomes(report))
+	require.Contains(t, report.Results[0].Error, "the admin key may not make this change")
+	require.EqualError(t, report.Err(), "1 of 3 not done, see above; what was done stays done; the same command again does what is left")
+
+	// The one who leaves stays until it is settled.
+	who, err := b.state().Offboard(t.Context(), "Dev Patel", admin.KeysDisable)
+	require.NoError(t, err)
+	report = b.desk.Apply(t.Context(), who.Plan, nil)
+	require.Equal(t, 1, report.Count(storage.AdminRefused))
+	require.Equal(t, admin.OutcomeNotDone, report.Results[len(report.Results)-1].Outcome)
+	require.Equal(t, "waits until everything above is done", report.Results[len(report.Results)-1].Error)
+	require.Equal(t, "developer", b.member("Dev Patel").Role)
+}
+
+func TestConflict(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	plan := b.disable("web-backend")
+	b.answer = func(*http.Request) *http.Response {
+		return &http.Response{StatusCode: http.StatusConflict, Body: io.NopCloser(strings.NewReader(
+			`{"type":"error","error":{"type":"conflict_error","message":"busy","details":{"error_code":"concurrent_membership_change"}}}`))}
+	}
+	report := b.desk.Apply(t.Context(), plan, nil)
+	require.Equal(t, []string{storage.AdminRefused}, outcomes(report))
+	require.Equal(t, "api_keys: 409 invalid: busy (concurrent_membership_change); somebody else changed it at the same time: run the command again",
+		report.Results[0].Error)
 }
 
 // TestUncertainOutcome cuts the answer to a creation off: the workspace is there all the same.

@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/anthropic-monitor/monitor/internal/config"
 )
 
 // ErrDeclined says that whoever was asked did not want it.
@@ -38,7 +40,7 @@ func (c Consent) Ask(ctx context.Context, organization string, p Plan) error {
 	case c.Yes && len(names) > 0:
 		var flags []string
 		for _, n := range names {
-			flags = append(flags, fmt.Sprintf("--confirm %q", n))
+			flags = append(flags, "--confirm "+config.ShellWord(n))
 		}
 		return usage("this cannot be undone: beside --yes it needs %s", strings.Join(flags, " "))
 	case c.Yes:
@@ -53,7 +55,7 @@ func (c Consent) Ask(ctx context.Context, organization string, p Plan) error {
 		if err != nil {
 			return err
 		}
-		if line != n {
+		if line != strings.TrimSpace(n) {
 			return fmt.Errorf("%q is not %q: %w", line, n, ErrDeclined)
 		}
 	}

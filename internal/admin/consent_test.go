@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/anthropic-monitor/monitor/internal/admin"
+	"github.com/anthropic-monitor/monitor/internal/spend"
 )
 
 func TestConsent(t *testing.T) {
@@ -18,6 +19,7 @@ func TestConsent(t *testing.T) {
 	final := admin.Plan{Steps: []admin.Step{admin.ArchiveKey(b.key("evals"))}}
 	mixed := admin.Plan{Steps: append(b.disable("lab").Steps, final.Steps...)}
 	nothing := admin.Plan{Steps: []admin.Step{admin.DisableKey(b.key("paused")), admin.EnableKey(b.key("hackathon-demo"))}}
+	spaced := admin.Plan{Steps: []admin.Step{admin.ArchiveKey(spend.APIKey{ID: "apikey_1", Name: " $(id) it's ", Status: "inactive"})}}
 	var many admin.Plan
 	for _, name := range []string{"evals", "lab", "reserve", "fresh"} {
 		many.Add(admin.ArchiveKey(b.key(name)))
@@ -39,8 +41,8 @@ func TestConsent(t *testing.T) {
 		"no":                                  {reversible, admin.Consent{Terminal: true}, "n\n", no, 1},
 		"only enter":                          {reversible, admin.Consent{Terminal: true}, "\n", no, 1},
 		"end of input":                        {reversible, admin.Consent{Terminal: true}, "", no, 1},
-		"for good, agreed without the name":   {final, admin.Consent{Yes: true}, "", `this cannot be undone: beside --yes it needs --confirm "evals"`, 0},
-		"for good, agreed with another name":  {final, admin.Consent{Yes: true, Confirm: []string{"lab"}}, "", `this cannot be undone: beside --yes it needs --confirm "evals"`, 0},
+		"for good, agreed without the name":   {final, admin.Consent{Yes: true}, "", `this cannot be undone: beside --yes it needs --confirm evals`, 0},
+		"for good, agreed with another name":  {final, admin.Consent{Yes: true, Confirm: []string{"lab"}}, "", `this cannot be undone: beside --yes it needs --confirm evals`, 0},
 		"for good, agreed with the name":      {final, admin.Consent{Yes: true, Confirm: []string{"evals"}}, "", "", 0},
 		"for good, the name without yes":      {final, admin.Consent{Confirm: []string{"evals"}}, "", noTerminal, 0},
 		"for good, name typed":                {final, admin.Consent{Terminal: true}, "evals\n", "", 1},
@@ -48,9 +50,11 @@ func TestConsent(t *testing.T) {
 		"both, name and yes typed":            {mixed, admin.Consent{Terminal: true}, "evals\ny\n", "", 2},
 		"both, name typed and then no":        {mixed, admin.Consent{Terminal: true}, "evals\nn\n", no, 2},
 		"both, name beforehand":               {mixed, admin.Consent{Terminal: true, Confirm: []string{"evals"}}, "y\n", "", 1},
+		"for good, spaces about the name":     {spaced, admin.Consent{Terminal: true}, "$(id) it's\n", "", 1},
+		"for good, a name for the shell":      {spaced, admin.Consent{Yes: true}, "", `this cannot be undone: beside --yes it needs --confirm ' $(id) it'\''s '`, 0},
 		"many for good, the organization":     {many, admin.Consent{Terminal: true}, "Acme Robotics\n", "", 1},
 		"many for good, one name":             {many, admin.Consent{Terminal: true}, "evals\n", `"evals" is not "Acme Robotics": nothing was done`, 1},
-		"many for good, agreed without":       {many, admin.Consent{Yes: true, Confirm: []string{"evals"}}, "", `this cannot be undone: beside --yes it needs --confirm "Acme Robotics"`, 0},
+		"many for good, agreed without":       {many, admin.Consent{Yes: true, Confirm: []string{"evals"}}, "", `this cannot be undone: beside --yes it needs --confirm 'Acme Robotics'`, 0},
 		"many for good, agreed":               {many, admin.Consent{Yes: true, Confirm: []string{"Acme Robotics"}}, "", "", 0},
 		"for good, the organization suffices": {final, admin.Consent{Yes: true, Confirm: []string{"Acme Robotics"}}, "", "", 0},
 	} {

@@ -160,7 +160,7 @@ func (s *State) Key(ctx context.Context, text string) (spend.APIKey, error) {
 	}
 	names := map[string]string{}
 	for _, k := range all {
-		if names[k.ID], err = s.WorkspaceName(ctx, k.WorkspaceID); err != nil {
+		if names[k.ID], err = s.WorkspaceLabel(ctx, k.WorkspaceID); err != nil {
 			return spend.APIKey{}, err
 		}
 	}

@@ -37,7 +37,7 @@ func TestFinding(t *testing.T) {
 	k, err := s.Key(ctx, "ci")
 	require.Empty(t, k)
 	require.False(t, admin.IsAbsent(err))
-	require.Equal(t, `"ci" is the name of 2 keys: give the id of one: apikey_… (workspace staging, active), apikey_… (workspace staging, active)`,
+	require.Equal(t, `"ci" is the name of 2 keys: give the id of one: apikey_… (workspace staging (UVoUkW), active), apikey_… (workspace staging, active)`,
 		withoutIDs(err.Error()))
 	keys, err := s.SelectKeys(ctx, admin.Where{"name": {"ci"}})
 	require.NoError(t, err)

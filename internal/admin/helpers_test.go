@@ -27,7 +27,8 @@ type bench struct {
 	client *adminapi.Client
 	store  *storagetest.Broken
 	desk   *admin.Desk
-	before func(*http.Request) // called with every request that writes, before it is answered
+	before func(*http.Request)                // called with every request that writes, before it is answered
+	answer func(*http.Request) *http.Response // where not nil, what a request that writes is answered
 }
 
 func newBench(t *testing.T) *bench {
@@ -59,6 +60,9 @@ func newBench(t *testing.T) *bench {
 func (b *bench) RoundTrip(r *http.Request) (*http.Response, error) {
 	if b.before != nil && r.Method != http.MethodGet {
 		b.before(r)
+	}
+	if b.answer != nil && r.Method != http.MethodGet {
+		return b.answer(r), nil
 	}
 	return b.org.Client().Transport.RoundTrip(r)
 }

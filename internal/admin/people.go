@@ -155,7 +155,7 @@ func (s *State) Offboard(ctx context.Context, text, keys string) (Leaver, error)
 		}
 	}
 	if who.Member.ID != "" {
-		step, err := s.RemoveMember(ctx, who.Member)
+		step, err := s.removeMember(ctx, who.Member, false)
 		if err != nil {
 			return who, err
 		}

@@ -10,7 +10,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/anthropic-monitor/monitor/internal/adminapi"
+	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 // Actions, as the admin log names them.
@@ -212,6 +214,15 @@ func DeleteInvite(i spend.Invite) Step {
 	return s
 }
 
+// Gone is a removal of what is not there any more, and was when the log's entry of its removal began. How that ended
+// does not matter: it is gone.
+func Gone(e storage.AdminEntry) Step {
+	return Step{
+		Action: e.Action, ID: e.TargetID, Target: e.TargetName, In: e.Arguments["workspace"], Change: "removed", Arguments: e.Arguments,
+		Already: fmt.Sprintf("is gone; the admin log has its removal at %s UTC: %s", e.StartedAt.UTC().Format("2006-01-02 15:04"), e.Outcome),
+	}
+}
+
 // admins counts the members who are admins.
 func admins(ms []spend.Member) (n int) {
 	for _, m := range ms {
@@ -222,7 +233,10 @@ func admins(ms []spend.Member) (n int) {
 	return n
 }
 
-const lastAdmin = "is the only admin: somebody else must be made one in the Console first"
+const (
+	lastAdmin = "is the only admin: somebody else must be made one in the Console first"
+	restAdmin = "would be the only admin left: somebody else must be made one in the Console first"
+)
 
 // SetMemberRole gives a member another role.
 func (s *State) SetMemberRole(ctx context.Context, m spend.Member, role string) (Step, error) {
@@ -243,8 +257,15 @@ func (s *State) SetMemberRole(ctx context.Context, m spend.Member, role string) 
 		if err != nil {
 			return Step{}, err
 		}
-		if step.Confirm, step.Note = personName(m), ownKey; admins(ms) == 1 {
-			step.Confirm, step.Note, step.Cannot = "", "", lastAdmin
+		rest := admins(slices.DeleteFunc(slices.Clone(ms), func(x spend.Member) bool { return x.ID == m.ID || s.demoted[x.ID] }))
+		switch {
+		case rest == 0 && len(s.demoted) > 0:
+			step.Cannot = restAdmin
+		case rest == 0:
+			step.Cannot = lastAdmin
+		default:
+			step.Confirm, step.Note = personName(m), ownKey
+			s.demoted[m.ID] = true
 		}
 	}
 	return step, nil
@@ -252,8 +273,13 @@ func (s *State) SetMemberRole(ctx context.Context, m spend.Member, role string) 
 
 const ownKey = "only the Console can make an admin again; if the admin key in use is theirs, it may stop working"
 
-// RemoveMember removes somebody from the organization.
+// RemoveMember removes somebody from the organization. Keys that they made and that outlive them are told.
 func (s *State) RemoveMember(ctx context.Context, m spend.Member) (Step, error) {
+	return s.removeMember(ctx, m, true)
+}
+
+// removeMember is [State.RemoveMember]; alone says that no step before it puts the person's keys out of use.
+func (s *State) removeMember(ctx context.Context, m spend.Member, alone bool) (Step, error) {
 	step := Step{
 		Action: MemberRemove, ID: m.ID, Target: personName(m), Change: m.Role + " → removed",
 		// Who is gone has a name in the log only.
@@ -268,7 +294,7 @@ func (s *State) RemoveMember(ctx context.Context, m spend.Member) (Step, error) 
 			return Step{}, err
 		}
 		step.Cannot = "is an admin, whom the API does not remove: in the Console (Settings, Members), or first " +
-			"monitor admin members update " + personName(m) + " --role user"
+			"monitor admin members update " + config.ShellWord(personName(m)) + " --role user"
 		if admins(ms) == 1 {
 			step.Cannot = lastAdmin
 		}
@@ -278,7 +304,7 @@ func (s *State) RemoveMember(ctx context.Context, m spend.Member) (Step, error) 
 	if err != nil {
 		return Step{}, err
 	}
-	var personal, code []string
+	var personal, code, working []string
 	for _, k := range keys {
 		switch in, err := s.WorkspaceName(ctx, k.WorkspaceID); {
 		case err != nil:
@@ -287,6 +313,8 @@ func (s *State) RemoveMember(ctx context.Context, m spend.Member) (Step, error) 
 			personal = append(personal, k.Name)
 		case k.CreatedByID == m.ID && k.Status == "active" && in == claudeCode:
 			code = append(code, k.Name)
+		case k.CreatedByID == m.ID && k.Status == "active" && k.PrincipalID == "":
+			working = append(working, k.Name)
 		}
 	}
 	var notes []string
@@ -296,6 +324,9 @@ func (s *State) RemoveMember(ctx context.Context, m spend.Member) (Step, error) 
 	}
 	if len(code) > 0 {
 		notes = append(notes, "their keys of the Claude Code workspace stop: "+shorten(code))
+	}
+	if len(working) > 0 && alone {
+		notes = append(notes, "keys they made keep working: "+shorten(working)+"; monitor admin offboard disables them first")
 	}
 	step.Note = strings.Join(notes, "; ")
 	return step, nil

@@ -136,6 +136,11 @@ func TestTheLastAdmin(t *testing.T) {
 	remove := must(t)(b.state().RemoveMember(ctx, b.member("Ben Ortiz")))
 	require.Equal(t, "is an admin, whom the API does not remove: in the Console (Settings, Members), or first "+
 		"monitor admin members update ben.ortiz@acme-robotics.example --role user", remove.Cannot)
+	together := b.state()
+	require.Empty(t, must(t)(together.SetMemberRole(ctx, b.member("Ben Ortiz"), "user")).Cannot)
+	all := must(t)(together.SetMemberRole(ctx, b.member("Ada Marsh"), "user"))
+	require.Equal(t, "would be the only admin left: somebody else must be made one in the Console first", all.Cannot)
+	require.Empty(t, all.Confirm)
 	demote := must(t)(b.state().SetMemberRole(ctx, b.member("Ben Ortiz"), "user"))
 	require.Equal(t, "only the Console can make an admin again; if the admin key in use is theirs, it may stop working", demote.Note)
 	require.NoError(t, b.desk.Apply(ctx, admin.Plan{Steps: []admin.Step{demote}}, nil).Err())
@@ -146,7 +151,11 @@ func TestTheLastAdmin(t *testing.T) {
 
 	// The former admin can be removed now; that archives a personal key for good.
 	remove = must(t)(b.state().RemoveMember(ctx, b.member("Ben Ortiz")))
-	require.Equal(t, "archives their personal keys for good: ben-laptop", remove.Note)
+	require.Equal(t, "archives their personal keys for good: ben-laptop; keys they made keep working: billing-export, quarterly-close; "+
+		"monitor admin offboard disables them first", remove.Note)
+	who, err := b.state().Offboard(ctx, "Ben Ortiz", admin.KeysDisable)
+	require.NoError(t, err)
+	require.Equal(t, "archives their personal keys for good: ben-laptop", who.Plan.Steps[len(who.Plan.Steps)-1].Note)
 	require.Equal(t, "ben.ortiz@acme-robotics.example", remove.Confirm)
 	require.NoError(t, b.desk.Apply(ctx, admin.Plan{Steps: []admin.Step{remove}}, nil).Err())
 	require.Equal(t, "archived", b.key("ben-laptop").Status)

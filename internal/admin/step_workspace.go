@@ -170,8 +170,9 @@ func RemoveFromWorkspace(seat Seat) Step {
 	x := seat.Workspace
 	return Step{
 		Action: WorkspaceMemberRemove, ID: seat.Member.ID, Target: personName(seat.Member), In: storage.WorkspaceName(x), Change: seat.Role + " → removed",
-		Cannot:    unchangeable(x, "changed"),
-		Arguments: map[string]string{"workspace_id": x.ID, "workspace": storage.WorkspaceName(x)},
+		Cannot: unchangeable(x, "changed"),
+		// Who is not in it any more is found by this name in the log only.
+		Arguments: map[string]string{"workspace_id": x.ID, "workspace": storage.WorkspaceName(x), "name": seat.Member.Name},
 		do: func(ctx context.Context, w *adminapi.Writer) (adminapi.Receipt, error) {
 			return w.RemoveWorkspaceMember(ctx, x.ID, seat.Member.ID)
 		},

@@ -318,7 +318,8 @@ func removal(endpoint string) repeat {
 // change makes a request that changes something, and makes it again where that is safe.
 func (w *Writer) change(ctx context.Context, r repeat, do func(context.Context, ...option.RequestOption) (id string, err error)) (Receipt, error) {
 	var receipt Receipt
-	renewed, uncertain := false, false
+	renewed := false
+	var uncertain *Error // of the newest try that may have been carried out
 	try := func(renew bool) error {
 		sending, stop := withGrace(ctx, writeGrace)
 		defer stop()
@@ -348,10 +349,12 @@ func (w *Writer) change(ctx context.Context, r repeat, do func(context.Context, 
 			err = try(true)
 		}
 		if e = nil; errors.As(err, &e) {
-			if e.Kind == KindNotFound && r.removes && uncertain {
+			if e.Kind == KindNotFound && r.removes && uncertain != nil {
 				return struct{}{}, nil // the try before had done it
 			}
-			uncertain = uncertain || e.Uncertain()
+			if e.Uncertain() {
+				uncertain = e
+			}
 		}
 		return struct{}{}, r.retryable(err)
 	}, backoff.WithBackOff(wait), backoff.WithMaxTries(maxTries), backoff.WithMaxElapsedTime(3*maxWriteWait),
@@ -366,12 +369,23 @@ func (w *Writer) change(ctx context.Context, r repeat, do func(context.Context, 
 	case err == nil:
 		return receipt, nil
 	case errors.As(err, &e):
+		if uncertain != nil && !e.Uncertain() {
+			e = e.after(uncertain)
+		}
 		return Receipt{ID: receipt.ID, RequestID: e.RequestID}, e
-	case uncertain: // stopped while waiting for the next try
+	case uncertain != nil: // stopped while waiting for the next try
 		return receipt, &Error{Endpoint: r.endpoint, Kind: KindNetwork, Message: "stopped before the answer came"}
 	default:
 		return receipt, fmt.Errorf("%s: %w", r.endpoint, err)
 	}
+}
+
+// after is the error of a try that was turned away, where the one before it may have been carried out.
+func (e *Error) after(before *Error) *Error {
+	both := *e
+	both.doubt = true
+	both.Message = strings.TrimPrefix(e.Message+"; the try before ended with ", "; ") + strings.TrimPrefix(before.Error(), before.Endpoint+": ")
+	return &both
 }
 
 // retryable marks the error for the retry loop.

@@ -205,6 +205,10 @@ func TestRepeatedWrites(t *testing.T) {
 		"removal, 404":                     {remove, []http.HandlerFunc{fails(404)}, 1, adminapi.KindNotFound, false, 0},
 		"removal, cut off, then 404":       {remove, []http.HandlerFunc{cut, fails(404)}, 2, "", false, 1},
 		"removal, overloaded, then 404":    {remove, []http.HandlerFunc{fails(529), fails(404)}, 2, adminapi.KindNotFound, false, 1},
+		"status, 500, then a long 429":     {safe, []http.HandlerFunc{fails(500), fails(429, "Retry-After", "61")}, 2, adminapi.KindRateLimit, true, 1},
+		"status, cut off, then 400":        {safe, []http.HandlerFunc{cut, fails(400)}, 2, adminapi.KindInvalid, true, 1},
+		"status, overloaded, then 400":     {safe, []http.HandlerFunc{fails(529), fails(400)}, 2, adminapi.KindInvalid, false, 1},
+		"removal, 500, then 403":           {remove, []http.HandlerFunc{fails(500), fails(403)}, 2, adminapi.KindPermission, true, 1},
 		"removal, 504, then it is removed": {remove, []http.HandlerFunc{fails(504), gone}, 2, "", false, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -230,6 +234,9 @@ func TestRepeatedWrites(t *testing.T) {
 				e := asError(t, err)
 				require.Equal(t, test.kind, e.Kind, "%v", err)
 				require.Equal(t, test.uncertain, e.Uncertain(), "%v", err)
+				if test.requests == 2 && test.uncertain {
+					require.ErrorContains(t, err, "; the try before ended with ")
+				}
 			})
 		})
 	}

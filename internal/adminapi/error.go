@@ -40,6 +40,7 @@ type Error struct {
 	RetryAfter time.Duration
 
 	unsent  bool // the request never left
+	doubt   bool // a try before this one may have been carried out
 	restart bool // the pages read so far do not fit the next one: begin again
 }
 
@@ -78,9 +79,12 @@ func (e *Error) Temporary() bool {
 	}
 }
 
-// Uncertain reports whether a request that changes something may have been carried out all the same: it
-// was sent, and what came back does not say that it was turned away.
+// Uncertain reports whether a request that changes something may have been carried out all the same: it,
+// or a try before it, was sent, and what came back does not say that it was turned away.
 func (e *Error) Uncertain() bool {
+	if e.doubt {
+		return true
+	}
 	switch e.Kind {
 	case KindServer, KindMalformed, KindNetwork:
 		return !e.unsent

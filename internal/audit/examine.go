@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 )
@@ -118,22 +119,12 @@ func (x *examination) inventoryAt() (oldest time.Time) {
 func (x *examination) command(words ...string) string {
 	line := "monitor admin"
 	for _, w := range words {
-		line += " " + shellWord(w)
+		line += " " + config.ShellWord(w)
 	}
 	if x.Several {
-		line += " --organization " + shellWord(x.Organization.Name)
+		line += " --organization " + config.ShellWord(x.Organization.Name)
 	}
 	return line
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9@._+=:/-]+$`)
-
-// shellWord quotes a word for a shell, where that is needed.
-func shellWord(w string) string {
-	if plainWord.MatchString(w) {
-		return w
-	}
-	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
 }
 
 func days(d time.Duration) string {

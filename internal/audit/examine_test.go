@@ -164,6 +164,8 @@ func TestChecks(t *testing.T) {
 		"creator is a service":                    {[]func(*audit.Input){key(func(k *spend.APIKey) { k.CreatedByID, k.CreatorType = "svac_1", "service_account" })}, nil, none},
 		"creator is not known":                    {[]func(*audit.Input){key(func(k *spend.APIKey) { k.CreatedByID, k.CreatorType = "", "" })}, nil, none},
 		"creator came after the list was read":    {[]func(*audit.Input){key(func(k *spend.APIKey) { k.CreatedByID, k.CreatedAt = "user_new", ago(0.005) })}, nil, none},
+		"creator came, by a clock that is ahead":  {[]func(*audit.Input){key(func(k *spend.APIKey) { k.CreatedByID, k.CreatedAt = "user_new", ago(0.016) })}, nil, none},
+		"creator left soon after":                 {[]func(*audit.Input){key(func(k *spend.APIKey) { k.CreatedByID, k.CreatedAt = "user_new", ago(0.018) })}, nil, []string{"critical creator_left ci: works although user_new, who made it, is no member any more"}},
 		"creator left, but the key is disabled":   {[]func(*audit.Input){status("inactive"), key(func(k *spend.APIKey) { k.CreatedByID = "user_nils" })}, nil, none},
 		"default workspace":                       {[]func(*audit.Input){key(func(k *spend.APIKey) { k.WorkspaceID = "wrkspc_default" })}, nil, []string{"info default_workspace ci: is in the default workspace since 2026-08-18"}},
 		"default workspace whose id is not known": {[]func(*audit.Input){key(func(k *spend.APIKey) { k.WorkspaceID = spend.DefaultWorkspace })}, nil, []string{"info default_workspace ci: is in the default workspace since 2026-08-18"}},
@@ -199,6 +201,16 @@ func TestChecks(t *testing.T) {
 		"woke, never seen before":          {[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, nil)}, nil, []string{"warning woke ci: used again after 97 days without use since 2026-11-24"}},
 		"woke, but new":                    {[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, nil), created(61)}, nil, none},
 		"woke, but the history is too new": {[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, nil), func(in *audit.Input) { in.HistorySince = ago(61) }}, nil, none},
+		"woke, but before a hole in the history": {
+			[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, nil), func(in *audit.Input) {
+				in.HistorySince, in.Earlier["apikey_1"] = ago(50), used(99)
+			}}, nil, none,
+		},
+		"woke and moved, but before a hole in the history": {
+			[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_b", "haiku", 1, 0.5)}, []storage.KeySpan{span("wrkspc_a", "haiku", 73, 62)}), func(in *audit.Input) {
+				in.HistorySince = ago(25)
+			}}, nil, none,
+		},
 		"woke, off": {
 			[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, nil)}, []func(*audit.Config){func(c *audit.Config) { c.WokeAfter = 0 }}, none,
 		},

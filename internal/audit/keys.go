@@ -51,7 +51,11 @@ func (x *examination) keys() {
 			x.gap(problem, c.name)
 		}
 	}
-	recent, before := spansByKey(x.Recent), spansByKey(x.Before)
+	// Use before a hole in the history says nothing: what is in the hole, such as all that the first start has not
+	// come to yet, may be use too.
+	recent, before := spansByKey(x.Recent), spansByKey(slices.DeleteFunc(slices.Clone(x.Before), func(s storage.KeySpan) bool {
+		return !s.Last.End.After(x.HistorySince)
+	}))
 	usable := 0
 	for _, k := range x.Keys {
 		if !k.GoneAt.IsZero() || k.Status == "archived" {
@@ -223,11 +227,15 @@ func (x *examination) expired(k *key) {
 	})
 }
 
+// clockDoubt is how far this machine's clock, by which lists are read, may be ahead of the API's, by which keys are
+// made.
+const clockDoubt = 10 * time.Minute
+
 // orphaned reports whether the key's creator is known to be no member. That needs a list of members that is
 // newer than the key: who just came is not on an older one.
 func (x *examination) orphaned(k *key) bool {
 	readAt, problem := x.list(storage.ListMembers, len(x.Members) == 0)
-	if problem != "" || k.CreatorType != "user" || k.CreatedByID == "" || !readAt.IsZero() && k.CreatedAt.After(readAt) {
+	if problem != "" || k.CreatorType != "user" || k.CreatedByID == "" || !readAt.IsZero() && k.CreatedAt.After(readAt.Add(-clockDoubt)) {
 		return false
 	}
 	_, member := x.members[k.CreatedByID]
@@ -306,6 +314,9 @@ func (x *examination) woke(k *key) {
 		}
 	}
 	last := x.Earlier[k.ID].End
+	if !last.After(x.HistorySince) {
+		last = time.Time{}
+	}
 	for _, s := range k.before {
 		last = latest(last, s.Last.End)
 	}

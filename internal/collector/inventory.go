@@ -98,7 +98,7 @@ func (w *worker) collectInventory(ctx context.Context, now time.Time) error {
 // listDue reports whether a list was not read for so long.
 func (w *worker) listDue(name string, every time.Duration, now time.Time) bool {
 	last, read := w.lists[name]
-	return w.once || !read || now.Sub(last) >= every-time.Minute
+	return w.once || w.lookAll || !read || now.Sub(last) >= every-time.Minute
 }
 
 // readList reads a list and records that it was read, or refused. Where a refusal is no failure it is
@@ -123,7 +123,7 @@ func (w *worker) readList(ctx context.Context, now time.Time, name string, need 
 }
 
 // collectWorkspaces reads members and limits of workspaces, of each once a day. To spread them
-// over the day it takes a few at a run, but all where none was ever read.
+// over the day it takes a few at a run, but all where none was ever read or somebody asked.
 func (w *worker) collectWorkspaces(ctx context.Context, now time.Time) error {
 	all, err := w.Store.Workspaces(ctx, w.org.ID)
 	if err != nil {
@@ -134,7 +134,7 @@ func (w *worker) collectWorkspaces(ctx context.Context, now time.Time) error {
 		return err
 	}
 	left := max(2, (len(all)+workspaceRuns-1)/workspaceRuns)
-	if w.once || len(members) == 0 {
+	if w.once || w.lookAll || len(members) == 0 {
 		left = len(all)
 	}
 	var errs []error

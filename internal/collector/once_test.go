@@ -113,6 +113,9 @@ func TestRequests(t *testing.T) {
 		w.requireRequests(window)
 		w.requireHourBill(window)
 
+		// Who changed something looks at what became of it: that takes all lists, also those read rarely.
+		w.org.Faults().Arm(sim.Rule{Fault: sim.Forbidden, Path: "/members"})
+		people := w.org.Requests()["GET /v1/organizations/users"]
 		before := time.Now()
 		collect, err := w.store.Ask(w.t.Context(), storage.Request{Organization: w.id, Kind: storage.RequestCollect, AskedAt: before})
 		require.NoError(w.t, err)
@@ -121,6 +124,16 @@ func TestRequests(t *testing.T) {
 		require.NoError(w.t, err)
 		require.NotZero(w.t, r.DoneAt)
 		require.Empty(w.t, r.Problem)
+		require.Equal(w.t, people+1, w.org.Requests()["GET /v1/organizations/users"])
+		lists, err := w.store.ListReads(w.t.Context(), w.id)
+		require.NoError(w.t, err)
+		for _, l := range lists {
+			if l.List == storage.ListWorkspaceMembers {
+				require.False(w.t, l.RefusedAt.Before(before.Truncate(time.Second)))
+			} else if l.RefusedAt.IsZero() {
+				require.False(w.t, l.ReadAt.Before(before.Truncate(time.Second)), l.List)
+			}
+		}
 		stop()
 		runs, err := w.store.Runs(w.t.Context(), w.id, 5)
 		require.NoError(w.t, err)

@@ -26,6 +26,7 @@ type worker struct {
 	owner    storage.Owner
 	org      storage.OrganizationState
 	once     bool // every job once: nothing is put off
+	lookAll  bool // somebody asked for a collection: lists that change rarely are read too
 	verified bool // the API said that the key is of this organization
 
 	run  *storage.Run  // the one that is running
@@ -171,7 +172,7 @@ func (w *worker) loop(ctx context.Context) error {
 // tick does the jobs that are due, and ends the requests that asked for it. Its error is one that
 // ends the work; that a job failed is only noted.
 func (w *worker) tick(ctx context.Context, now time.Time, due []job, collects []storage.Request) error {
-	w.trouble = false
+	w.trouble, w.lookAll = false, len(collects) > 0
 	if err := w.verify(ctx, now); err != nil {
 		return err
 	}
