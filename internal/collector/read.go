@@ -25,6 +25,7 @@ const (
 	longestWindow  = 168 * time.Hour
 	emptyWindow    = 12 * time.Hour // what windows without rows grow to
 	emptyAnalytics = 2 * time.Hour  // the same of analytics, which has several rows for one of usage
+	longSilence    = 72 * time.Hour // no night and no weekend: then windows of analytics grow like the others
 	windowGrowth   = 4
 	windowRows     = 20_000
 )
@@ -263,9 +264,10 @@ func (w *worker) lengthOf(x want) time.Duration {
 // says nothing about the hours before it, in which the organization may have been busy.
 func (w *worker) adapt(x want, rows int) {
 	known, limit := w.lengthOf(x), longestWindow
+	silence := w.silent(x, rows)
 	if rows == 0 {
 		limit = emptyWindow
-		if isAnalytics(x.report) {
+		if isAnalytics(x.report) && silence < longSilence {
 			limit = emptyAnalytics
 		}
 	}
@@ -273,6 +275,29 @@ func (w *worker) adapt(x want, rows int) {
 	grown := windowGrowth * max(x.window.Duration().Truncate(time.Hour), shortestWindow)
 	length = min(length, max(known, min(grown, limit)))
 	w.length[size{x.report, x.grain}] = min(max(length, shortestWindow), longestWindow)
+}
+
+// silent is for how long windows brought no rows, one after the other back in time up to this one; 0
+// for a window that is not the next of them, such as one of the newest hours.
+func (w *worker) silent(x want, rows int) time.Duration {
+	key := size{x.report, x.grain}
+	known, ok := w.silence[key]
+	next := ok && x.window.End.Equal(known.Start)
+	switch {
+	case rows > 0:
+		if next {
+			delete(w.silence, key)
+		}
+		return 0
+	case next:
+		known.Start = x.window.Start
+	case !ok || x.window.End.Before(known.Start):
+		known = x.window
+	default:
+		return 0
+	}
+	w.silence[key] = known
+	return known.Duration()
 }
 
 // shorten reacts to a window that took too long: the next one is shorter, or gets more time.
