@@ -130,6 +130,9 @@ func (c *AnomalyConfig) judge(ctx context.Context, v *view, r *rule) (verdict, e
 	}
 	if young > 0 {
 		out.note = fmt.Sprintf("%d are younger than two weeks and have no usual value yet", young)
+		if young == 1 {
+			out.note = "one is younger than two weeks and has no usual value yet"
+		}
 	}
 	out.well = func(a spend.Alert) (finding, bool) {
 		f, ok := judged[a.Subject]

@@ -437,6 +437,19 @@ func TestNewWaitsForHistory(t *testing.T) {
 	require.Empty(t, k.note("new"))
 }
 
+// An organization whose very first use was minutes before the monitor's start has nothing new; later models are.
+func TestNewOfABeginner(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-10 00:00", "rules: [{name: new, notify: [chat], new: {what: [model]}}]")
+	require.NoError(t, k.owner.SetLive(t.Context(), at("03-10 10:30")))
+	k.used("03-10 10:00", use{"wrkspc_a", "apikey_a", "claude-first", 1, 5, 0})
+	k.used("03-10 11:00", use{"wrkspc_a", "apikey_a", "claude-second", 1, 5, 0})
+	k.data("03-10 00:00", "03-10 11:00")
+	require.Empty(t, k.at("03-10 11:01"))
+	k.data("03-10 11:00", "03-10 12:00")
+	require.Equal(t, []string{"firing new model=claude-second"}, k.at("03-10 12:01"))
+}
+
 func TestStale(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, "03-10 00:00", "")

@@ -193,7 +193,11 @@ func (w *worker) refusal(ctx context.Context, now time.Time, p plan, r spend.Rep
 
 // markRefused notes that a report is refused; that it still is, is not logged again.
 func (w *worker) markRefused(ctx context.Context, now time.Time, p plan, r spend.Report, reason string) error {
-	if p.marks[r].RefusedAt.IsZero() {
+	switch {
+	case !p.marks[r].RefusedAt.IsZero():
+	case reason == storage.NoDataYet:
+		w.log.InfoContext(ctx, "report has no data for this organization yet, doing without it and asking again every day", "report", string(r))
+	default:
 		w.log.WarnContext(ctx, "report is refused, doing without it and asking again every day", "report", string(r), "reason", reason)
 	}
 	mark := storage.Watermark{Report: r, ReadAt: p.marks[r].ReadAt, RefusedAt: now, Reason: reason}

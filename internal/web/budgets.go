@@ -37,6 +37,19 @@ type budgetsPage struct {
 	Rule          string // only this one; empty: all
 	Organizations []organizationBudgets
 	None          bool // there is no budget at all
+	Quiet         []quietBudgets
+}
+
+// quietBudgets are the rules with a budget of an organization in which none of them has anything to show.
+type quietBudgets struct {
+	Organization string
+	Rules        []storage.RuleState
+}
+
+// budgetStates is how the rules with a budget fare.
+func (s *server) budgetStates(ctx context.Context, o storage.OrganizationState) ([]storage.RuleState, error) {
+	rules, err := s.Store.RuleStates(ctx, o.ID)
+	return slices.DeleteFunc(rules, func(r storage.RuleState) bool { return r.Kind != "budget" && r.Kind != balancePeriod }), err
 }
 
 type organizationBudgets struct {
@@ -135,6 +148,16 @@ func (s *server) budgetsPage(r *http.Request) (any, error) {
 		all, err := s.Store.Budgets(ctx, o.ID)
 		if err != nil {
 			return err
+		}
+		if len(all) == 0 {
+			quiet, err := s.budgetStates(ctx, o)
+			if err != nil {
+				return err
+			}
+			if len(quiet) > 0 && page.Rule == "" {
+				page.Quiet = append(page.Quiet, quietBudgets{o.Name, quiet})
+			}
+			page.None = page.None && len(quiet) == 0
 		}
 		page.None = page.None && len(all) == 0
 		marks, err := s.Store.BudgetMarks(ctx, o.ID)
