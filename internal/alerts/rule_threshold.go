@@ -293,7 +293,7 @@ func (c *ThresholdConfig) finding(
 		basis: f.basis, breakdown: &breakdown{metric: c.Metric, window: t.window, group: subject},
 	}
 	out.summary = fmt.Sprintf("%s of %s: %s in the last %s (%s %s)", capital(c.Metric.word()), v.who(r, labels),
-		formatValue(value, u), lasting(c.Window), c.side(), formatValue(c.limit(), u))
+		formatValue(value, u), lasting(c.Window), c.side(), formatLimit(c.limit(), u))
 	var more []string
 	if widened := v.dataAt.Add(-c.Window.Duration()).Sub(t.window.Start); widened > time.Minute && c.Window > 0 {
 		more = append(more, fmt.Sprintf("Counted from %s on: what is known there is not finer.", stamp(t.window.Start)))
