@@ -450,6 +450,22 @@ func TestNewOfABeginner(t *testing.T) {
 	require.Equal(t, []string{"firing new model=claude-second"}, k.at("03-10 12:01"))
 }
 
+// A key that may read the bill only is told from one whose first answer is not there yet.
+func TestUsageIsRefused(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-10 00:00", "rules: [{name: month, budget: {amount_usd: 10, period: month, actual: [100]}}]")
+	require.Empty(t, k.at("03-10 11:00"))
+	require.Equal(t, "no usage has been read yet", k.note("month"))
+	for _, r := range []spend.Report{spend.ReportMessages, spend.ReportAnalyticsUsage} {
+		require.NoError(t, k.owner.SetWatermark(t.Context(), storage.Watermark{Report: r, RefusedAt: k.now, Reason: "no permission"}))
+	}
+	require.Empty(t, k.at("03-10 11:01"))
+	require.Equal(t, "usage is refused to this key: no permission", k.note("month"))
+	require.NoError(t, k.owner.SetWatermark(t.Context(), storage.Watermark{Report: spend.ReportMessages, RefusedAt: k.now, Reason: storage.NoDataYet}))
+	require.Empty(t, k.at("03-10 11:02"))
+	require.Equal(t, "no usage has been read yet", k.note("month"))
+}
+
 func TestStale(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, "03-10 00:00", "")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/adminapi"
@@ -123,13 +124,13 @@ var allReports = [...]spend.Report{
 
 // refusals says why reports are refused.
 func (w *worker) refusals(p plan) string {
-	var text string
+	var all []string
 	for _, r := range allReports {
 		if m := p.marks[r]; refused(m, p.now) {
-			text += fmt.Sprintf("%s (%s) ", r, m.Reason)
+			all = append(all, fmt.Sprintf("%s (%s)", r, m.Reason))
 		}
 	}
-	return text + "; asking again within the hour"
+	return strings.Join(all, ", ") + "; asking again within the hour"
 }
 
 // stops reports whether going on with other windows is useless: the API is away or refuses the
