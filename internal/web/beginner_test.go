@@ -67,7 +67,10 @@ func TestBudgetsOfABeginner(t *testing.T) {
 		forget = append(forget, storage.AlertKey{Rule: x.Rule, Subject: x.Subject})
 	}
 	since := spend.Window{Start: reporttest.At(1, 0), End: reporttest.Now}
-	require.NoError(t, owner.SaveEvaluation(t.Context(), storage.Evaluation{Now: reporttest.Now, ForgetBudgets: forget, PutBudgets: []storage.Budget{
+	low := storage.AlertRecord{Alert: spend.Alert{
+		Organization: reporttest.Acme, Rule: "nearly out", State: spend.Firing, Severity: spend.Warning, FiredAt: reporttest.Now, SeenAt: reporttest.Now, Summary: "low",
+	}}
+	require.NoError(t, owner.SaveEvaluation(t.Context(), storage.Evaluation{Now: reporttest.Now, Alerts: []storage.AlertRecord{low}, ForgetBudgets: forget, PutBudgets: []storage.Budget{
 		{Rule: "unspent", PeriodName: "month", Period: since, Limit: 10 * spend.Dollar, State: storage.BudgetOK, AsOf: reporttest.Now},
 		{
 			Rule: "nearly out", PeriodName: "balance", Period: since, Limit: 10 * spend.Dollar, Spent: 9 * spend.Dollar, State: storage.BudgetOK,
@@ -83,6 +86,8 @@ func TestBudgetsOfABeginner(t *testing.T) {
 	_, body, _ := ask(t, h, http.MethodGet, "/")
 	require.Regexp(t, regexp.MustCompile(`(?s)<strong>unspent</strong>.*?<p class="muted">As of <time`), body)
 	_, body, _ = ask(t, h, http.MethodGet, "/budgets")
+	require.Contains(t, body, `What is left <span class="state warning">runs low</span>`, "its rule fires")
+	require.Contains(t, body, `What is left <span class="state ok">ok</span>`)
 	require.Contains(t, body, "enough for <strong>1 day</strong>, until")
 	require.Contains(t, body, "enough for <strong>less than a day</strong>, until")
 }

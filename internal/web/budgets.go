@@ -81,6 +81,7 @@ type budgetSubject struct {
 	Low     spend.Money // with High the interval of the forecast, where Interval says that there is one
 	High    spend.Money
 	Covered bool
+	RunsLow bool // a balance of which its rule tells now
 	Course  *course
 	Past    []pastPeriod
 	Explore string
@@ -164,7 +165,14 @@ func (s *server) budgetsPage(r *http.Request) (any, error) {
 		if err != nil {
 			return err
 		}
-		x := budgetHistory{s: s, o: o, now: now, marks: marks}
+		x := budgetHistory{s: s, o: o, now: now, marks: marks, low: map[string]bool{}}
+		alerts, err := s.Store.Alerts(ctx, o.ID)
+		if err != nil {
+			return err
+		}
+		for _, a := range alerts {
+			x.low[a.Rule] = x.low[a.Rule] || a.State == spend.Firing || a.State == spend.Stale
+		}
 		p.Rules, err = x.cards(ctx, slices.DeleteFunc(all, func(b storage.Budget) bool { return page.Rule != "" && b.Rule != page.Rule }))
 		page.Organizations = append(page.Organizations, p)
 		return err
@@ -283,6 +291,9 @@ func (b budgetSubject) PeriodName() string {
 // Standing is the state in a word or two.
 func (b budgetSubject) Standing() string {
 	if b.Class() == "warning" {
+		if b.RunsLow {
+			return "runs low"
+		}
 		return "ok so far"
 	}
 	return b.State
@@ -296,7 +307,7 @@ func (b budgetSubject) Class() string {
 	case storage.BudgetWaiting:
 		return "info"
 	}
-	if b.Forecast != nil && *b.Forecast > b.Limit {
+	if b.RunsLow || b.Forecast != nil && *b.Forecast > b.Limit {
 		return "warning"
 	}
 	return "ok"
