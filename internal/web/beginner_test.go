@@ -91,3 +91,24 @@ func TestBudgetsOfABeginner(t *testing.T) {
 	require.Contains(t, body, "enough for <strong>1 day</strong>, until")
 	require.Contains(t, body, "enough for <strong>less than a day</strong>, until")
 }
+
+// Where no usage may be read, what a key cost is not known, which is not nothing.
+func TestKeysWithoutUsage(t *testing.T) {
+	t.Parallel()
+	store := reporttest.Open(t)
+	require.NoError(t, store.SaveOrganization(t.Context(), spend.Organization{ID: reporttest.Acme, Name: "acme"}, reporttest.Now))
+	owner, err := store.Own(t.Context(), reporttest.Acme)
+	require.NoError(t, err)
+	require.NoError(t, owner.SaveAPIKeys(t.Context(), []spend.APIKey{{ID: reporttest.KeyProd, Name: "prod", Status: "active", CreatedAt: reporttest.At(1, 0)}}, reporttest.Now))
+	require.NoError(t, owner.SaveAudit(t.Context(), storage.Audit{
+		AuditAbout: storage.AuditAbout{EvaluatedAt: reporttest.Now, InventoryAt: reporttest.Now, CostAt: reporttest.Now},
+	}))
+	require.NoError(t, owner.Release())
+	h := web.New(options(store))
+	_, body, _ := ask(t, h, http.MethodGet, "/keys")
+	require.Contains(t, body, "1 key<")
+	require.Contains(t, body, `<td data-label="30 days" class="number"><span class="muted">not known</span></td>`)
+	require.NotContains(t, body, "$0.00")
+	_, body, _ = ask(t, h, http.MethodGet, "/")
+	require.NotContains(t, body, "$0.00 in all")
+}
