@@ -264,7 +264,7 @@ func (o audited) table(w io.Writer) error {
 	s := sheet{columns: []string{"severity", "check", "name", "workspace", "owner", "since", "cost_usd_30d", "basis", "what", "command"}}
 	for _, f := range o.Findings {
 		cost, basis := "", string(f.Basis)
-		if f.About == storage.AboutKey {
+		if f.About == storage.AboutKey && (basis != "" || !o.UsageAt.IsZero()) { // else not known
 			cost = report.USD(f.Cost)
 		}
 		since := ""

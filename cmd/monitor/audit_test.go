@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -101,4 +102,20 @@ func TestAuditFixIsStopped(t *testing.T) {
 	require.EqualError(t, fixed(a, 1, 1, 0), "1 change not made, or not known to be made, see above")
 	stop()
 	require.EqualError(t, fixed(a, 2, 0, 0), "stopped: what was made stays made; the same command again goes on")
+}
+
+// Without usage no cost can be told by key: then it is not known, which is not nothing.
+func TestAuditOfCostThatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	of := func(usageAt time.Time) string {
+		var b strings.Builder
+		o := audited{Audit: storage.Audit{
+			AuditAbout: storage.AuditAbout{UsageAt: usageAt},
+			Findings:   []storage.AuditFinding{{Check: "old", Severity: "info", About: storage.AboutKey, Name: "web", What: "is old"}},
+		}}
+		require.NoError(t, o.table(&b))
+		return b.String()
+	}
+	require.NotContains(t, of(time.Time{}), "0.00")
+	require.Contains(t, of(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)), "0.00")
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -255,7 +256,7 @@ func (g *generation) build(a *app) error {
 		return usageError{err}
 	}
 	registry.MustRegister(g.engine.Metrics()...)
-	for _, org := range g.config.Organizations {
+	for i, org := range g.config.Organizations {
 		client, err := newClient(a, org)
 		if err != nil {
 			return usageError{err}
@@ -266,7 +267,7 @@ func (g *generation) build(a *app) error {
 		}
 		g.collectors = append(g.collectors, c)
 		registry.MustRegister(c.Metrics()...)
-		prometheus.WrapRegistererWith(prometheus.Labels{"organization": org.Name}, registry).MustRegister(client.Metrics()...)
+		registry.MustRegister(requestMetrics{client.Metrics(), func() string { return g.label(i) }})
 	}
 	g.handler = web.New(web.Options{
 		Store: g.store, Gatherer: registry, Log: a.log, Version: release, Now: time.Now,
@@ -285,6 +286,35 @@ func (g *generation) unread() []web.Unread {
 		}
 	}
 	return all
+}
+
+// requestMetrics are those of the requests to one organization, with its name as it is when they are collected:
+// one without a configured name learns its own from the API.
+type requestMetrics struct {
+	metrics      []prometheus.Collector
+	organization func() string
+}
+
+// Describe describes nothing: the metrics of several organizations have the same names.
+func (requestMetrics) Describe(chan<- *prometheus.Desc) {}
+
+// Collect collects the metrics.
+func (m requestMetrics) Collect(ch chan<- prometheus.Metric) {
+	labels := prometheus.Labels{"organization": m.organization()}
+	for _, c := range m.metrics {
+		prometheus.WrapCollectorWith(labels, c).Collect(ch)
+	}
+}
+
+// label is the name of an organization of the configuration in metrics of requests: its place, where it has
+// no name yet beside others, or one of them has the same.
+func (g *generation) label(i int) string {
+	name := g.collectors[i].Called()
+	taken := func(other *collector.Collector) bool { return other.Called() == name }
+	if slices.ContainsFunc(g.collectors[:i], taken) || name == "" && len(g.collectors) > 1 {
+		return fmt.Sprintf("organizations[%d]", i)
+	}
+	return name
 }
 
 // run works the organizations until the context ends.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -39,10 +40,23 @@ func formatValue(v float64, u spend.Unit) string {
 	case spend.UnitSeconds:
 		return formatAge(time.Duration(min(max(v, 0), 100*365*86400)) * time.Second)
 	case spend.UnitDays:
-		return strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0") + " days"
+		days := strings.TrimSuffix(fmt.Sprintf("%.1f", v), ".0")
+		if days == "1" {
+			return "1 day"
+		}
+		return days + " days"
 	default:
 		return ""
 	}
+}
+
+// formatLimit writes a limit as formatValue does, but whole where that would only say that it is small.
+func formatLimit(v float64, u spend.Unit) string {
+	text := formatValue(v, u)
+	if u != spend.UnitUSD || !strings.Contains(text, "<") {
+		return text
+	}
+	return strings.Replace("$"+strconv.FormatFloat(v, 'f', -1, 64), "$-", "-$", 1)
 }
 
 // formatUSD writes dollars as a report writes them.
@@ -104,7 +118,7 @@ func valueText(a spend.Alert) string {
 	if a.Below {
 		limit = "at least"
 	}
-	return fmt.Sprintf("%s, %s %s", value, limit, formatValue(a.Limit, a.Unit))
+	return fmt.Sprintf("%s, %s %s", value, limit, formatLimit(a.Limit, a.Unit))
 }
 
 // asOfText says how sure the value is: "2026-11-22 10:25 UTC, estimated".

@@ -38,11 +38,22 @@ func TestFormatValue(t *testing.T) {
 		{200 * 3600, spend.UnitSeconds, "8 d 8 h"},
 		{-5, spend.UnitSeconds, "0 s"},
 		{12.5, spend.UnitDays, "12.5 days"},
+		{1, spend.UnitDays, "1 day"},
 		{3, spend.UnitDays, "3 days"},
 		{1, spend.UnitNone, ""},
 	} {
 		require.Equal(t, test.want, alerts.FormatValue(test.value, test.unit), "%v %s", test.value, test.unit)
 	}
+}
+
+// That a value is below a cent is enough to know; a limit is what somebody wrote.
+func TestFormatLimit(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "$0.0005", alerts.FormatLimit(0.0005, spend.UnitUSD))
+	require.Equal(t, "-$0.0005", alerts.FormatLimit(-0.0005, spend.UnitUSD))
+	require.Equal(t, "$0.03", alerts.FormatLimit(0.025, spend.UnitUSD))
+	require.Equal(t, "$0.00", alerts.FormatLimit(0, spend.UnitUSD))
+	require.Equal(t, "5 %", alerts.FormatLimit(0.05, spend.UnitRatio))
 }
 
 func TestTitle(t *testing.T) {

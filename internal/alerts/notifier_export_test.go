@@ -17,6 +17,7 @@ func (o NotifierOptions) WithSlackURL(url string) NotifierOptions {
 var (
 	RefusePrivate = refusePrivate
 	FormatValue   = formatValue
+	FormatLimit   = formatLimit
 	TitleText     = titleText
 	PlainText     = plainText
 	SlackText     = slackText

@@ -122,7 +122,7 @@ func (c *AnomalyConfig) judge(ctx context.Context, v *view, r *rule) (verdict, e
 		}
 		f.summary = fmt.Sprintf("%s of %s: %s in the %s up to %s, usual for this hour of the week is %s%s", capital(c.Metric.word()), v.who(r, labels),
 			formatValue(value, unit), lasting(c.Window), stamp(w.End), formatValue(usual, unit), times)
-		f.description = fmt.Sprintf("Compared with %d weeks; it fires above %s.", weeks, formatValue(limit, unit))
+		f.description = fmt.Sprintf("Compared with %d weeks; it fires above %s.", weeks, formatLimit(limit, unit))
 		judged[group.subject] = f
 		if value > limit {
 			out.findings = append(out.findings, f)
@@ -130,6 +130,9 @@ func (c *AnomalyConfig) judge(ctx context.Context, v *view, r *rule) (verdict, e
 	}
 	if young > 0 {
 		out.note = fmt.Sprintf("%d are younger than two weeks and have no usual value yet", young)
+		if young == 1 {
+			out.note = "one is younger than two weeks and has no usual value yet"
+		}
 	}
 	out.well = func(a spend.Alert) (finding, bool) {
 		f, ok := judged[a.Subject]

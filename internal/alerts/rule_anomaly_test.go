@@ -104,7 +104,7 @@ func TestAnomalyOfSomethingNew(t *testing.T) {
 	k.used("02-16 10:00", use{"wrkspc_b", "apikey_c", "", 500, 1, 0})
 	k.data("02-16 00:00", "02-16 11:00")
 	require.Equal(t, []string{"firing day"}, k.at("02-16 11:01"), "what is new has no usual value; the organization has")
-	require.Equal(t, "1 are younger than two weeks and have no usual value yet", k.note("hour"))
+	require.Equal(t, "one is younger than two weeks and has no usual value yet", k.note("hour"))
 }
 
 func TestMedian(t *testing.T) {

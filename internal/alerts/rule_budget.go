@@ -419,15 +419,24 @@ func (b *budgetJudge) day(t time.Time) time.Time {
 }
 
 // exhausted is the start of the day, or of the first known part of the period, in which the limit
-// was reached.
+// was reached, for the last time where credits brought the cost below it in between.
 func exhausted(days []CostDay, period spend.Window, limit spend.Money) time.Time {
 	var sum spend.Money
+	var at time.Time
 	for _, d := range days {
-		if in := d.Intersect(period); !in.Empty() {
-			if sum += d.Cost; sum >= limit {
-				return in.Start
-			}
+		in := d.Intersect(period)
+		if in.Empty() {
+			continue
 		}
+		switch sum += d.Cost; {
+		case sum < limit:
+			at = time.Time{}
+		case at.IsZero():
+			at = in.Start
+		}
+	}
+	if !at.IsZero() {
+		return at
 	}
 	if len(days) > 0 {
 		return latest(period.Start, days[len(days)-1].Start)

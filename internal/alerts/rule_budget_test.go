@@ -193,6 +193,19 @@ rules:
 	require.Equal(t, []string{"firing month workspace=wrkspc_a,kind=actual,threshold=100,period=2026-03-01T00; month workspace=wrkspc_a,kind=forecast,threshold=200,period=2026-03-01T00"}, k.at("03-12 00:01"))
 }
 
+// Credits may bring what was spent below the limit again: then the day on which it was first reached is no
+// day on which it runs out.
+func TestBudgetRanOutAfterCredits(t *testing.T) {
+	t.Parallel()
+	day := func(d int, cost float64) CostDay {
+		return CostDay{Window: spend.Day.Bucket(at(fmt.Sprintf("03-%02d 00:00", d))), Cost: spend.Money(cost * float64(spend.Dollar))}
+	}
+	march := spend.Window{Start: at("03-01 00:00"), End: at("04-01 00:00")}
+	days := []CostDay{day(1, 40), day(2, 70), day(3, -60), day(4, 20), day(5, 45), day(6, 10)}
+	require.Equal(t, at("03-05 00:00"), exhausted(days, march, 100*spend.Dollar))
+	require.Equal(t, at("03-02 00:00"), exhausted(days[:2], march, 100*spend.Dollar))
+}
+
 func TestBudgetOfAnotherZone(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, "03-01 00:00", `

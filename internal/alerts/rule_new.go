@@ -141,10 +141,19 @@ func (c *NewConfig) models(ctx context.Context, v *view, r *rule) ([]finding, st
 			}
 		}
 	}
+	// Before live collection began it is history, whenever that was read. Of an organization that was not
+	// used before the hour in which it began, that hour is too.
+	begun := spend.Hour.Floor(v.org.LiveAt)
+	earlier := len(old) > 0
+	for _, at := range first {
+		earlier = earlier || at.Before(begun)
+	}
+	if !earlier {
+		begun = begun.Add(time.Hour)
+	}
 	var out []finding
 	for model, at := range first {
-		// Before live collection began it is history, whenever that was read.
-		if old[model] || !v.replay && at.Before(spend.Hour.Floor(v.org.LiveAt)) || v.dataAt.Sub(at) >= newFor {
+		if old[model] || !v.replay && at.Before(begun) || v.dataAt.Sub(at) >= newFor {
 			continue
 		}
 		f := finding{

@@ -437,6 +437,35 @@ func TestNewWaitsForHistory(t *testing.T) {
 	require.Empty(t, k.note("new"))
 }
 
+// An organization whose very first use was minutes before the monitor's start has nothing new; later models are.
+func TestNewOfABeginner(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-10 00:00", "rules: [{name: new, notify: [chat], new: {what: [model]}}]")
+	require.NoError(t, k.owner.SetLive(t.Context(), at("03-10 10:30")))
+	k.used("03-10 10:00", use{"wrkspc_a", "apikey_a", "claude-first", 1, 5, 0})
+	k.used("03-10 11:00", use{"wrkspc_a", "apikey_a", "claude-second", 1, 5, 0})
+	k.data("03-10 00:00", "03-10 11:00")
+	require.Empty(t, k.at("03-10 11:01"))
+	k.data("03-10 11:00", "03-10 12:00")
+	require.Equal(t, []string{"firing new model=claude-second"}, k.at("03-10 12:01"))
+}
+
+// A key that may read the bill only is told from one whose first answer is not there yet.
+func TestUsageIsRefused(t *testing.T) {
+	t.Parallel()
+	k := newKit(t, "03-10 00:00", "rules: [{name: month, budget: {amount_usd: 10, period: month, actual: [100]}}]")
+	require.Empty(t, k.at("03-10 11:00"))
+	require.Equal(t, "no usage has been read yet", k.note("month"))
+	for _, r := range []spend.Report{spend.ReportMessages, spend.ReportAnalyticsUsage} {
+		require.NoError(t, k.owner.SetWatermark(t.Context(), storage.Watermark{Report: r, RefusedAt: k.now, Reason: "no permission"}))
+	}
+	require.Empty(t, k.at("03-10 11:01"))
+	require.Equal(t, "usage is refused to this key: no permission", k.note("month"))
+	require.NoError(t, k.owner.SetWatermark(t.Context(), storage.Watermark{Report: spend.ReportMessages, RefusedAt: k.now, Reason: storage.NoDataYet}))
+	require.Empty(t, k.at("03-10 11:02"))
+	require.Equal(t, "no usage has been read yet", k.note("month"))
+}
+
 func TestStale(t *testing.T) {
 	t.Parallel()
 	k := newKit(t, "03-10 00:00", "")

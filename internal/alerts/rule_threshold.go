@@ -11,6 +11,7 @@ import (
 	"github.com/anthropic-monitor/monitor/internal/config"
 	"github.com/anthropic-monitor/monitor/internal/report"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 // ThresholdConfig fires when a metric over the trailing window is above or below a limit. The window
@@ -293,7 +294,7 @@ func (c *ThresholdConfig) finding(
 		basis: f.basis, breakdown: &breakdown{metric: c.Metric, window: t.window, group: subject},
 	}
 	out.summary = fmt.Sprintf("%s of %s: %s in the last %s (%s %s)", capital(c.Metric.word()), v.who(r, labels),
-		formatValue(value, u), lasting(c.Window), c.side(), formatValue(c.limit(), u))
+		formatValue(value, u), lasting(c.Window), c.side(), formatLimit(c.limit(), u))
 	var more []string
 	if widened := v.dataAt.Add(-c.Window.Duration()).Sub(t.window.Start); widened > time.Minute && c.Window > 0 {
 		more = append(more, fmt.Sprintf("Counted from %s on: what is known there is not finer.", stamp(t.window.Start)))
@@ -421,6 +422,9 @@ func (v *view) old(m Metric) string {
 	case v.dataAt.IsZero() && m == Requests:
 		return "no report that counts requests has been read"
 	case v.dataAt.IsZero():
+		if reason := v.usageRefused(); reason != "" {
+			return "usage is refused to this key: " + reason
+		}
 		return "no usage has been read yet"
 	case v.replay:
 		return ""
@@ -431,6 +435,23 @@ func (v *view) old(m Metric) string {
 	default:
 		return ""
 	}
+}
+
+// usageRefused is why no usage can be read, of which none ever was; empty where that may still come.
+func (v *view) usageRefused() string {
+	var reason string
+	for _, m := range v.marks {
+		if m.Report != spend.ReportMessages && m.Report != spend.ReportAnalyticsUsage {
+			continue
+		}
+		if m.RefusedAt.IsZero() || m.Reason == storage.NoDataYet {
+			return ""
+		}
+		if reason == "" || m.Report == spend.ReportMessages {
+			reason = oneLine(m.Reason)
+		}
+	}
+	return reason
 }
 
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }

@@ -201,15 +201,20 @@ func TestChecks(t *testing.T) {
 		"woke, never seen before":          {[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, nil)}, nil, []string{"warning woke ci: used again after 97 days without use since 2026-11-24"}},
 		"woke, but new":                    {[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, nil), created(61)}, nil, none},
 		"woke, but the history is too new": {[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, nil), func(in *audit.Input) { in.HistorySince = ago(61) }}, nil, none},
-		"woke, but before a hole in the history": {
-			[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, nil), func(in *audit.Input) {
-				in.HistorySince, in.Earlier["apikey_1"] = ago(50), used(99)
-			}}, nil, none,
-		},
 		"woke and moved, but before a hole in the history": {
 			[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_b", "haiku", 1, 0.5)}, []storage.KeySpan{span("wrkspc_a", "haiku", 73, 62)}), func(in *audit.Input) {
 				in.HistorySince = ago(25)
 			}}, nil, none,
+		},
+		"woke, but the history after its last use was not read yet": {
+			[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, nil), func(in *audit.Input) {
+				in.Earlier["apikey_1"], in.HistorySince = used(95), ago(61)
+			}}, nil, none,
+		},
+		"woke, used last before the history begins": {
+			[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, nil), func(in *audit.Input) {
+				in.Earlier["apikey_1"], in.HistorySince = used(95), ago(80)
+			}}, nil, []string{"warning woke ci: used again after 77 days without use since 2026-11-24"},
 		},
 		"woke, off": {
 			[]func(*audit.Input){usedNow([]storage.KeySpan{span("wrkspc_a", "haiku", 2, 0.5)}, nil)}, []func(*audit.Config){func(c *audit.Config) { c.WokeAfter = 0 }}, none,

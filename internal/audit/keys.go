@@ -314,21 +314,19 @@ func (x *examination) woke(k *key) {
 		}
 	}
 	last := x.Earlier[k.ID].End
-	if !last.After(x.HistorySince) {
-		last = time.Time{}
-	}
 	for _, s := range k.before {
 		last = latest(last, s.Last.End)
 	}
-	from, evidence := last, ""
-	if last.IsZero() {
-		from = latest(k.CreatedAt, x.HistorySince)
-		evidence = fmt.Sprintf("first use seen on %s; none since it was made on %s", dayOf(first.Start), dayOf(k.CreatedAt))
-		if from.After(k.CreatedAt) {
-			evidence = fmt.Sprintf("first use seen on %s; none since %s, where the history begins", dayOf(first.Start), dayOf(x.HistorySince))
-		}
-	} else {
+	// While the history is being filled, old days may be known before those that came after them.
+	from := latest(last, k.CreatedAt, x.HistorySince)
+	var evidence string
+	switch {
+	case from.Equal(last):
 		evidence = fmt.Sprintf("used until %s, and again from %s on", dayOf(last), dayOf(first.Start))
+	case from.Equal(k.CreatedAt):
+		evidence = fmt.Sprintf("first use seen on %s; none since it was made on %s", dayOf(first.Start), dayOf(k.CreatedAt))
+	default:
+		evidence = fmt.Sprintf("first use seen on %s; none since %s, where the history begins", dayOf(first.Start), dayOf(x.HistorySince))
 	}
 	slept := first.Start.Sub(from)
 	if slept < x.WokeAfter.Duration() {

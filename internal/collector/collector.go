@@ -90,6 +90,7 @@ type Collector struct {
 	metrics   metrics
 	log       *slog.Logger
 	nameless  atomic.Pointer[Nameless]
+	called    atomic.Pointer[string]
 }
 
 // Nameless is why it is not known which organization the key belongs to, so that nothing of it is
@@ -102,6 +103,15 @@ type Nameless struct {
 // Nameless is nil once the organization is known, and before that was first tried. It may be called
 // beside Run.
 func (c *Collector) Nameless() *Nameless { return c.nameless.Load() }
+
+// Called is what the organization is called: as configured, else by its own name, which is empty until
+// that is known. It may be called beside Run.
+func (c *Collector) Called() string {
+	if name := c.called.Load(); name != nil {
+		return *name
+	}
+	return c.Name
+}
 
 // New returns a collector. It makes no request. Its errors are those of the configuration.
 func New(o Options) (*Collector, error) {
@@ -139,6 +149,7 @@ func (c *Collector) Run(ctx context.Context) error {
 			continue
 		}
 		c.nameless.Store(nil)
+		c.called.Store(&org.Name)
 		wait = ownRetry
 		w, err := c.own(ctx, org)
 		switch {

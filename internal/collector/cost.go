@@ -8,6 +8,7 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/adminapi"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
 
 // collectCost reads what is new or open of the bill.
@@ -26,7 +27,7 @@ func (w *worker) readCosts(ctx, asking context.Context, now time.Time, p plan, x
 		return err
 	}
 	if isAnalytics(x.report) && a.DataAt.IsZero() {
-		return w.markRefused(ctx, now, p, x.report, noData)
+		return w.markRefused(ctx, now, p, x.report, storage.NoDataYet)
 	}
 	r := reading(x, a.DataAt, a.ReadAt)
 	rows := slices.DeleteFunc(a.Rows, func(c spend.Cost) bool { return !c.Bucket.Before(r.Window.End) })

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/adminapi"
@@ -25,6 +26,7 @@ const (
 	longestWindow  = 168 * time.Hour
 	emptyWindow    = 12 * time.Hour // what windows without rows grow to
 	emptyAnalytics = 2 * time.Hour  // the same of analytics, which has several rows for one of usage
+	longSilence    = 72 * time.Hour // no night and no weekend: then windows of analytics grow like the others
 	windowGrowth   = 4
 	windowRows     = 20_000
 )
@@ -122,13 +124,13 @@ var allReports = [...]spend.Report{
 
 // refusals says why reports are refused.
 func (w *worker) refusals(p plan) string {
-	var text string
+	var all []string
 	for _, r := range allReports {
 		if m := p.marks[r]; refused(m, p.now) {
-			text += fmt.Sprintf("%s (%s) ", r, m.Reason)
+			all = append(all, fmt.Sprintf("%s (%s)", r, m.Reason))
 		}
 	}
-	return text + "; asking again within the hour"
+	return strings.Join(all, ", ") + "; asking again within the hour"
 }
 
 // stops reports whether going on with other windows is useless: the API is away or refuses the
@@ -192,7 +194,11 @@ func (w *worker) refusal(ctx context.Context, now time.Time, p plan, r spend.Rep
 
 // markRefused notes that a report is refused; that it still is, is not logged again.
 func (w *worker) markRefused(ctx context.Context, now time.Time, p plan, r spend.Report, reason string) error {
-	if p.marks[r].RefusedAt.IsZero() {
+	switch {
+	case !p.marks[r].RefusedAt.IsZero():
+	case reason == storage.NoDataYet:
+		w.log.InfoContext(ctx, "report has no data for this organization yet, doing without it and asking again every day", "report", string(r))
+	default:
 		w.log.WarnContext(ctx, "report is refused, doing without it and asking again every day", "report", string(r), "reason", reason)
 	}
 	mark := storage.Watermark{Report: r, ReadAt: p.marks[r].ReadAt, RefusedAt: now, Reason: reason}
@@ -263,9 +269,10 @@ func (w *worker) lengthOf(x want) time.Duration {
 // says nothing about the hours before it, in which the organization may have been busy.
 func (w *worker) adapt(x want, rows int) {
 	known, limit := w.lengthOf(x), longestWindow
+	silence := w.silent(x, rows)
 	if rows == 0 {
 		limit = emptyWindow
-		if isAnalytics(x.report) {
+		if isAnalytics(x.report) && silence < longSilence {
 			limit = emptyAnalytics
 		}
 	}
@@ -273,6 +280,29 @@ func (w *worker) adapt(x want, rows int) {
 	grown := windowGrowth * max(x.window.Duration().Truncate(time.Hour), shortestWindow)
 	length = min(length, max(known, min(grown, limit)))
 	w.length[size{x.report, x.grain}] = min(max(length, shortestWindow), longestWindow)
+}
+
+// silent is for how long windows brought no rows, one after the other back in time up to this one; 0
+// for a window that is not the next of them, such as one of the newest hours.
+func (w *worker) silent(x want, rows int) time.Duration {
+	key := size{x.report, x.grain}
+	known, ok := w.silence[key]
+	next := ok && x.window.End.Equal(known.Start)
+	switch {
+	case rows > 0:
+		if next {
+			delete(w.silence, key)
+		}
+		return 0
+	case next:
+		known.Start = x.window.Start
+	case !ok || x.window.End.Before(known.Start):
+		known = x.window
+	default:
+		return 0
+	}
+	w.silence[key] = known
+	return known.Duration()
 }
 
 // shorten reacts to a window that took too long: the next one is shorter, or gets more time.

@@ -31,16 +31,44 @@ func TestWindowLength(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			w := &worker{length: map[size]time.Duration{}}
+			w := &worker{length: map[size]time.Duration{}, silence: map[size]spend.Window{}}
 			end := at("20T00:00")
 			for i, rows := range tt.rows {
 				x := want{report: tt.report, grain: tt.grain, window: spend.Window{End: end}}
 				x.window.Start = end.Add(-w.lengthOf(x))
 				require.Equal(t, tt.want[i], w.lengthOf(x), "window %d", i)
 				w.adapt(x, rows)
+				end = x.window.Start
 			}
 			// Another report or grain has a length of its own.
 			require.Equal(t, firstWindow, (&worker{}).lengthOf(want{report: messages, grain: spend.Hour}))
 		})
 	}
+}
+
+// What is before the first use of an organization is read in few windows, also where each tick cuts one
+// short; the newest hours, which are read again and again, are no part of the silence.
+func TestWindowLengthInALongSilence(t *testing.T) {
+	t.Parallel()
+	w := &worker{length: map[size]time.Duration{}, silence: map[size]spend.Window{}}
+	end, windows := at("20T00:00"), 0
+	for begin := end.AddDate(0, 0, -90); end.After(begin); windows++ {
+		x := want{report: analytics, grain: spend.Hour, window: spend.Window{Start: end.Add(-w.lengthOf(want{report: analytics, grain: spend.Hour})), End: end}}
+		w.adapt(x, 0)
+		end = x.window.Start
+		if windows%50 == 49 {
+			w.shorten(x)
+			newest := spend.Window{Start: at("20T00:00"), End: at("20T01:00")}
+			w.adapt(want{report: analytics, grain: spend.Hour, window: newest}, 7)
+			w.adapt(want{report: analytics, grain: spend.Hour, window: newest}, 0)
+		}
+	}
+	require.Less(t, windows, 240, "requests")
+
+	x := want{report: analytics, grain: spend.Hour, window: spend.Window{Start: end.Add(-emptyWindow), End: end}}
+	w.adapt(x, 600_000) // a busy time before it
+	require.Equal(t, shortestWindow, w.lengthOf(x))
+	x.window = spend.Window{Start: x.window.Start.Add(-time.Hour), End: x.window.Start}
+	w.adapt(x, 0)
+	require.Equal(t, emptyAnalytics, w.lengthOf(x), "the silence begins anew")
 }

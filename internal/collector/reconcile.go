@@ -375,7 +375,7 @@ func (r *reconciliation) compareReports(ctx context.Context, f spend.Fact, p pla
 		return err
 	}
 	if isAnalytics(other) && dataAt.IsZero() {
-		return r.markRefused(ctx, r.now, p, other, noData)
+		return r.markRefused(ctx, r.now, p, other, storage.NoDataYet)
 	}
 	// How far the other report was read is not noted: it is not read for what it says of today, and would
 	// look stale all day.

@@ -8,10 +8,8 @@ import (
 
 	"github.com/anthropic-monitor/monitor/internal/adminapi"
 	"github.com/anthropic-monitor/monitor/internal/spend"
+	"github.com/anthropic-monitor/monitor/internal/storage"
 )
-
-// noData is why an analytics report that answers without any data is left alone for the day.
-const noData = "it has no data for this organization yet"
 
 // collectUsage reads what is new or open of usage and of request counts.
 func (w *worker) collectUsage(ctx context.Context, now time.Time) error {
@@ -33,7 +31,7 @@ func (w *worker) readUsage(ctx, asking context.Context, now time.Time, f spend.F
 		return err
 	}
 	if isAnalytics(x.report) && a.DataAt.IsZero() {
-		return w.markRefused(ctx, now, p, x.report, noData)
+		return w.markRefused(ctx, now, p, x.report, storage.NoDataYet)
 	}
 	if w.org.LiveAt.IsZero() {
 		if err := w.owner.SetLive(ctx, now); err != nil {

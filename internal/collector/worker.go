@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/anthropic-monitor/monitor/internal/pricing"
+	"github.com/anthropic-monitor/monitor/internal/spend"
 	"github.com/anthropic-monitor/monitor/internal/storage"
 	"github.com/anthropic-monitor/monitor/internal/team"
 )
@@ -46,6 +47,7 @@ type worker struct {
 	idle         time.Time              // until then nothing will be due for repair
 	later        map[want]failure       // repairs that cannot be done, and until when
 	length       map[size]time.Duration // how long a window may be
+	silence      map[size]spend.Window  // that windows without rows cover, one after the other back in time
 	patience     time.Duration          // what a window may take that did not fit between two ticks
 	lists        map[string]time.Time   // when lists that change rarely were read
 	asked        int64                  // newest request that was seen
@@ -74,6 +76,7 @@ func newWorker(c *Collector, owner storage.Owner, org storage.OrganizationState)
 		said:         map[string]string{},
 		later:        map[want]failure{},
 		length:       map[size]time.Duration{},
+		silence:      map[size]spend.Window{},
 		lists:        map[string]time.Time{},
 		refusedLists: map[string]struct{}{},
 		teamsDue:     true,

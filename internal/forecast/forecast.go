@@ -183,15 +183,19 @@ func (f *Forecast) spread(expected []float64, median float64) {
 	}
 }
 
-// Crosses is the first day by whose end the period has, or is expected to have, cost the amount; it
-// is false where the period ends before that. The day is given by its start.
-func (f Forecast) Crosses(amount spend.Money) (time.Time, bool) {
+// Crosses is the day from whose end on the period has, or is expected to have, cost the amount; it is
+// false where the period ends below that. A day after which credits brought the cost below the amount
+// again is none. The day is given by its start.
+func (f Forecast) Crosses(amount spend.Money) (day time.Time, ok bool) {
 	for _, s := range f.steps {
-		if s.total >= amount {
-			return s.Start, true
+		switch {
+		case s.total < amount:
+			day, ok = time.Time{}, false
+		case !ok:
+			day, ok = s.Start, true
 		}
 	}
-	return time.Time{}, false
+	return day, ok
 }
 
 // today is what the day of now is expected to cost in the end.

@@ -229,6 +229,26 @@ func TestCrosses(t *testing.T) {
 }
 
 // Days of another zone begin at the full hour before its midnight; a day may have 23 or 25 hours.
+// A credit takes back what was reached: the amount is crossed where it is for good.
+func TestCrossesAfterCredits(t *testing.T) {
+	t.Parallel()
+	h := history(at(2026, 11, 15).Add(12*time.Hour), constant(10), 56)
+	for i, d := range h.Days {
+		if d.Start.Equal(at(2026, 11, 10)) {
+			h.Days[i].Cost = -60 * spend.Dollar
+		}
+	}
+	f := forecasted(t, h, november)
+	day, ok := f.Crosses(75 * spend.Dollar) // reached on the 8th, and again today
+	require.True(t, ok)
+	require.Equal(t, at(2026, 11, 15), day)
+	day, ok = f.Crosses(20 * spend.Dollar)
+	require.True(t, ok)
+	require.Equal(t, at(2026, 11, 2), day, "never below it since")
+	_, ok = f.Crosses(300 * spend.Dollar)
+	require.False(t, ok)
+}
+
 func TestZones(t *testing.T) {
 	t.Parallel()
 	berlin, err := time.LoadLocation("Europe/Berlin")

@@ -288,6 +288,10 @@ type Watermark struct {
 	Reason    string    // why it was refused
 }
 
+// NoDataYet is the reason of a report that answered, but has nothing for the organization yet, and is
+// asked again as one that was refused is.
+const NoDataYet = "it has no data for this organization yet"
+
 // Revision is what a settled figure was before it changed.
 type Revision struct {
 	Bucket    time.Time

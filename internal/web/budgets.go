@@ -37,6 +37,19 @@ type budgetsPage struct {
 	Rule          string // only this one; empty: all
 	Organizations []organizationBudgets
 	None          bool // there is no budget at all
+	Quiet         []quietBudgets
+}
+
+// quietBudgets are the rules with a budget of an organization in which none of them has anything to show.
+type quietBudgets struct {
+	Organization string
+	Rules        []storage.RuleState
+}
+
+// budgetStates is how the rules with a budget fare.
+func (s *server) budgetStates(ctx context.Context, o storage.OrganizationState) ([]storage.RuleState, error) {
+	rules, err := s.Store.RuleStates(ctx, o.ID)
+	return slices.DeleteFunc(rules, func(r storage.RuleState) bool { return r.Kind != "budget" && r.Kind != balancePeriod }), err
 }
 
 type organizationBudgets struct {
@@ -68,6 +81,7 @@ type budgetSubject struct {
 	Low     spend.Money // with High the interval of the forecast, where Interval says that there is one
 	High    spend.Money
 	Covered bool
+	RunsLow bool // a balance of which its rule tells now
 	Course  *course
 	Past    []pastPeriod
 	Explore string
@@ -136,12 +150,29 @@ func (s *server) budgetsPage(r *http.Request) (any, error) {
 		if err != nil {
 			return err
 		}
+		if len(all) == 0 {
+			quiet, err := s.budgetStates(ctx, o)
+			if err != nil {
+				return err
+			}
+			if len(quiet) > 0 && page.Rule == "" {
+				page.Quiet = append(page.Quiet, quietBudgets{o.Name, quiet})
+			}
+			page.None = page.None && len(quiet) == 0
+		}
 		page.None = page.None && len(all) == 0
 		marks, err := s.Store.BudgetMarks(ctx, o.ID)
 		if err != nil {
 			return err
 		}
-		x := budgetHistory{s: s, o: o, now: now, marks: marks}
+		x := budgetHistory{s: s, o: o, now: now, marks: marks, low: map[string]bool{}}
+		alerts, err := s.Store.Alerts(ctx, o.ID)
+		if err != nil {
+			return err
+		}
+		for _, a := range alerts {
+			x.low[a.Rule] = x.low[a.Rule] || a.State == spend.Firing || a.State == spend.Stale
+		}
 		p.Rules, err = x.cards(ctx, slices.DeleteFunc(all, func(b storage.Budget) bool { return page.Rule != "" && b.Rule != page.Rule }))
 		page.Organizations = append(page.Organizations, p)
 		return err
@@ -260,6 +291,9 @@ func (b budgetSubject) PeriodName() string {
 // Standing is the state in a word or two.
 func (b budgetSubject) Standing() string {
 	if b.Class() == "warning" {
+		if b.RunsLow {
+			return "runs low"
+		}
 		return "ok so far"
 	}
 	return b.State
@@ -273,7 +307,7 @@ func (b budgetSubject) Class() string {
 	case storage.BudgetWaiting:
 		return "info"
 	}
-	if b.Forecast != nil && *b.Forecast > b.Limit {
+	if b.RunsLow || b.Forecast != nil && *b.Forecast > b.Limit {
 		return "warning"
 	}
 	return "ok"

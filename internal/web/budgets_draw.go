@@ -105,6 +105,13 @@ func drawCourse(b storage.Budget, h *ruleHistory, s budgetSubject) *course {
 	if s.Covered {
 		most = max(most, s.High.USD())
 	}
+	buckets := slices.Clone(h.current[b.Subject])
+	slices.SortFunc(buckets, func(a, b bucketCost) int { return a.Start.Compare(b.Start) })
+	var sum spend.Money
+	for _, x := range buckets {
+		sum += x.Cost
+		most = max(most, sum.USD()) // which credits may have taken back since
+	}
 	step, n := roundStep(most)
 	scale := courseHeight / (step * float64(n))
 	c := &course{AsOf: asOf, Height: courseHeight}
@@ -116,10 +123,8 @@ func drawCourse(b storage.Budget, h *ruleHistory, s budgetSubject) *course {
 		v := float64(i) * step
 		c.Ticks = append(c.Ticks, chartTick{courseHeight - v*scale, dollarTick(v, step)})
 	}
-	buckets := slices.Clone(h.current[b.Subject])
-	slices.SortFunc(buckets, func(a, b bucketCost) int { return a.Start.Compare(b.Start) })
 	line := []string{point(b.Period.Start, 0)}
-	var sum spend.Money
+	sum = 0
 	zone := zoneOf(b.TimeZone)
 	perDay := map[string]int{}
 	for _, x := range buckets {

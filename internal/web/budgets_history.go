@@ -18,6 +18,7 @@ type budgetHistory struct {
 	o       storage.OrganizationState
 	now     time.Time
 	marks   []storage.BudgetMark
+	low     map[string]bool // the rules that tell of a balance now
 	missing []spend.Window
 	share   float64 // of a day that has usually come in by now
 	shared  bool
@@ -42,6 +43,7 @@ type bucketCost struct {
 // subject is how a budget stands, and what is known of its periods.
 func (x *budgetHistory) subject(ctx context.Context, h *ruleHistory, b storage.Budget) budgetSubject {
 	out := budgetSubject{budget: budgetRow(x.o, b), Name: subjectName(b), Left: b.Limit - b.Spent}
+	out.RunsLow = b.PeriodName == balancePeriod && x.low[b.Rule]
 	if out.Note != "" {
 		out.Note = capital(out.Note)
 	}

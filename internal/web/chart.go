@@ -62,6 +62,7 @@ type chart struct {
 	Full               int // the height of a full bar
 	Marks, Gaps, Parts bool
 	Estimates          bool
+	Credits            bool // amounts below zero are in the figures, but in no bar
 	Empty              bool // nothing is in it
 	Linked             bool // bars lead somewhere
 }
@@ -171,6 +172,7 @@ func (p plot) draw() chart {
 			if len(p.Series) > 1 {
 				parts = append(parts, p.Series[j]+" "+format(v))
 			}
+			c.Credits = c.Credits || v < 0
 			if v > 0 { // a credit has no height
 				h := max(v*scale, 0.5)
 				x.Top -= h

@@ -53,6 +53,7 @@ func TestDraw(t *testing.T) {
 	require.Equal(t, []chartKey{{"s1", "a", "$7.00"}, {"s2", "b", "$2.00"}}, c.Keys)
 	require.Equal(t, "Monday: $5.00, mixed\nanomaly: much\na $3.00\nb $2.00", c.Bars[0].Title)
 	require.Equal(t, "Tuesday: $3.00, billed\na $4.00\nb $-1.00", c.Bars[1].Title, "a credit counts, but has no height")
+	require.True(t, c.Credits, "and the legend says so")
 	require.Equal(t, "Wednesday: not read yet", c.Bars[2].Title)
 	require.Equal(t, "Thursday: $1.00, estimated, not complete\nb $1.00", c.Bars[3].Title)
 	require.Equal(t, []segment{{"s1", 128.5, 67.5}, {"s2", 83.5, 45}}, c.Bars[0].Segments)

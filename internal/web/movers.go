@@ -62,7 +62,7 @@ func (m mover) Growth() string {
 		return ""
 	}
 	p := 100 * m.By.USD() / math.Abs(m.Was.Cost.USD())
-	if p > 999 {
+	if p > 999 && m.Was.Cost > 0 {
 		return fmt.Sprintf("× %.0f", m.Is.Cost.USD()/m.Was.Cost.USD())
 	}
 	return report.Percent(p, 0) + " %"

@@ -62,15 +62,17 @@ type overview struct {
 	Month   bar
 	End     monthEnd
 	Budgets []budgetBar
-	More    int // budgets that are not shown
-	Alerts  alertsBrief
-	Days    drawn
-	Hours   drawn
-	Judged  judgedHours
-	Top     []ranking
-	Moved   moved
-	Limits  limitsTable
-	Bill    billVerdict
+	// QuietBudgets are the rules with a budget, where none of them has anything to show.
+	QuietBudgets []storage.RuleState
+	More         int // budgets that are not shown
+	Alerts       alertsBrief
+	Days         drawn
+	Hours        drawn
+	Judged       judgedHours
+	Top          []ranking
+	Moved        moved
+	Limits       limitsTable
+	Bill         billVerdict
 }
 
 // spent is the cost of a period, up to what is known of it.
@@ -332,6 +334,11 @@ func (s *server) spentOf(ctx context.Context, o storage.OrganizationState, p *ov
 		return err
 	}
 	p.Budgets = budgetBars(o, budgets)
+	if len(budgets) == 0 {
+		if p.QuietBudgets, err = s.budgetStates(ctx, o); err != nil {
+			return err
+		}
+	}
 	if len(p.Budgets) > topBudgets {
 		p.More = len(p.Budgets) - topBudgets
 		p.Budgets = p.Budgets[:topBudgets]

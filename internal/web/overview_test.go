@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -162,4 +163,24 @@ func TestCoverage(t *testing.T) {
 	require.Equal(t, []spend.Window{c.Days[1].Window}, s.Gaps)
 	require.EqualValues(t, 24, s.Hours)
 	require.Equal(t, []stripKey{{"complete", "complete", 1}, {"missing", "missing", 1}, {"beyond", "older than the history that is wanted", 1}}, s.Keys)
+}
+
+// What credits have taken back since is in the drawing too, not above it.
+func TestCourseAfterCredits(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	month := spend.Window{Start: start, End: start.AddDate(0, 1, 0)}
+	h := &ruleHistory{current: map[string][]bucketCost{}}
+	for i, cost := range []spend.Money{40, 70, -95} {
+		day := spend.Window{Start: start.AddDate(0, 0, i), End: start.AddDate(0, 0, i+1)}
+		h.current[""] = append(h.current[""], bucketCost{day, report.Figures{Cost: cost * spend.Dollar, Basis: spend.Billed}})
+	}
+	b := storage.Budget{PeriodName: "month", Period: month, Limit: 10 * spend.Dollar, Spent: 15 * spend.Dollar, AsOf: start.AddDate(0, 0, 3)}
+	c := drawCourse(b, h, budgetSubject{})
+	require.Equal(t, "$125", c.Ticks[len(c.Ticks)-1].Label)
+	for point := range strings.FieldsSeq(c.Line) {
+		_, y, _ := strings.Cut(point, ",")
+		require.False(t, strings.HasPrefix(y, "-"), "above the drawing: %s", point)
+	}
+	require.True(t, strings.HasSuffix(c.Line, ",140.8"), "it ends at $15: %s", c.Line)
 }

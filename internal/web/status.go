@@ -40,6 +40,9 @@ type reportStatus struct {
 	Reason    string       `json:"reason"`
 }
 
+// NoData reports whether it answers, but has nothing for the organization yet.
+func (r reportStatus) NoData() bool { return r.RefusedAt != nil && r.Reason == storage.NoDataYet }
+
 // backfill is how much of the history wanted is there: hours of usage and of the bill since From,
 // up to what the reports have so far.
 type backfill struct {
