@@ -23,10 +23,17 @@ func TestAuditAgrees(t *testing.T) {
 			t.Parallel()
 			now := time.Now().UTC().Truncate(time.Second)
 			w := newWorld(t, database, sim.Options{Seed: 7, Now: func() time.Time { return now }, Start: now.AddDate(0, 0, -130), Revise: true},
-				"backfill: 40d\naudit: {max_admins: 1, own_domains: ["+sim.Domain+"]}\n")
+				"backfill: 40d\naudit: {max_admins: 1, own_domains: ["+sim.Domain+"]}\n"+
+					"schedule: {usage: \"@yearly\", cost: \"@yearly\", inventory: \"@yearly\"}\n")
 			w.monitor("once")
 			defer w.serve()()
 			a := agreement{w, now}
+			// It collects once at its start, and not again between the questions.
+			w.eventually(func() bool {
+				runs := 0
+				w.query("select count(*) from job_history where job = 'claude_code'", func(scan func(...any)) { scan(&runs) })
+				return runs >= 2
+			}, &strings.Builder{}, "the daemon does not collect")
 
 			today := spend.Day.Floor(time.Now())
 			costs := figures{}
