@@ -273,15 +273,15 @@ func (c adminOffboardCmd) Run(a *app) error {
 }
 
 // gone finds the entries of the log, newest first, that say that something of that id, address or name was to be
-// removed, by one of the actions and from the workspace in where that is not empty. It is for what is not there any
+// removed, by the action and from the workspace in where that is not empty. It is for what is not there any
 // more: that it was there once the entry tells, however it ended, and somebody else may have taken it away meanwhile.
-func (o *office) gone(text, in string, actions ...string) (found []storage.AdminEntry, err error) {
+func (o *office) gone(text, in, action string) (found []storage.AdminEntry, err error) {
 	store, err := o.storeIfAny(o.ctx)
 	if err != nil {
 		return nil, nil // without a log nothing is known to be removed
 	}
 	defer store.Close()
-	entries, err := store.AdminLog(o.ctx, storage.AdminFilter{Organization: o.known.ID})
+	entries, err := store.AdminLog(o.ctx, storage.AdminFilter{Organization: o.known.ID, Action: action})
 	if err != nil {
 		return nil, err
 	}
@@ -289,7 +289,7 @@ func (o *office) gone(text, in string, actions ...string) (found []storage.Admin
 		called := slices.ContainsFunc([]string{e.TargetID, e.TargetName, e.Arguments["name"]}, func(name string) bool {
 			return name != "" && strings.EqualFold(name, text)
 		})
-		if called && slices.Contains(actions, e.Action) && (in == "" || e.Arguments["workspace_id"] == in) {
+		if called && (in == "" || e.Arguments["workspace_id"] == in) {
 			found = append(found, e)
 		}
 	}

@@ -54,7 +54,6 @@ func (t sheet) write(w io.Writer, format string, about ...sheetField) error {
 }
 
 func (t sheet) writeMarkdown(w io.Writer) error {
-	escape := strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "<", "&lt;", "[", `\[`, "`", "\\`")
 	var b bytes.Buffer
 	line := func(cells []string) { fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | ")) }
 	var titles []string
@@ -66,7 +65,7 @@ func (t sheet) writeMarkdown(w io.Writer) error {
 	for _, r := range t.rows {
 		cells := sheetTexts(r, sheetShown)
 		for i := range cells {
-			cells[i] = escape.Replace(cells[i])
+			cells[i] = report.EscapeMarkdown(cells[i])
 		}
 		line(cells)
 	}

@@ -277,12 +277,15 @@ func (g *generation) build(a *app) error {
 	return nil
 }
 
+// placeOf is where an organization stands in the configuration, for one that has no name.
+func placeOf(i int) string { return fmt.Sprintf("organizations[%d]", i) }
+
 // unread lists the organizations of which nothing can be read, since their keys do not tell which they are.
 func (g *generation) unread() []web.Unread {
 	var all []web.Unread
 	for i, c := range g.collectors {
 		if n := c.Nameless(); n != nil {
-			all = append(all, web.Unread{Organization: cmp.Or(c.Name, fmt.Sprintf("organizations[%d]", i)), Problem: n.Problem, At: n.At})
+			all = append(all, web.Unread{Organization: cmp.Or(c.Name, placeOf(i)), Problem: n.Problem, At: n.At})
 		}
 	}
 	return all
@@ -312,7 +315,7 @@ func (g *generation) label(i int) string {
 	name := g.collectors[i].Called()
 	taken := func(other *collector.Collector) bool { return other.Called() == name }
 	if slices.ContainsFunc(g.collectors[:i], taken) || name == "" && len(g.collectors) > 1 {
-		return fmt.Sprintf("organizations[%d]", i)
+		return placeOf(i)
 	}
 	return name
 }

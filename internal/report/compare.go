@@ -84,8 +84,8 @@ func (a Answer) Beside(
 func same(v, w spend.Window) bool { return v.Start.Equal(w.Start) && v.End.Equal(w.End) }
 
 // Compare answers the question for its time, as far as it can be compared, and for the one before it
-// ([Previous]); see [Answer.Beside]. Groups beyond the n
-// with the most in both times together are joined; 0 joins none.
+// ([Previous]); see [Answer.Beside]. Groups beyond the n with the most in both times together are
+// joined; 0 joins none.
 func Compare(ctx context.Context, store storage.Store, p Params, sort Sort, n int) (Comparison, error) {
 	var c Comparison
 	if p.Step != StepTotal {

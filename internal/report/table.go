@@ -227,6 +227,9 @@ func (t table) write(w io.Writer, width int) error {
 
 var markdown = strings.NewReplacer(`\`, `\\`, "|", `\|`, "*", `\*`, "_", `\_`, "<", "&lt;", "[", `\[`, "`", "\\`")
 
+// EscapeMarkdown is the text as it is written in a cell of a Markdown table: names in it are never markup.
+func EscapeMarkdown(s string) string { return markdown.Replace(s) }
+
 // writeMarkdown writes the table as Markdown under a line that says what it is.
 func (t table) writeMarkdown(w io.Writer) error {
 	b := bufio.NewWriter(w)
@@ -234,7 +237,7 @@ func (t table) writeMarkdown(w io.Writer) error {
 	l := t.text(t.columns, false)
 	for n, line := range l.lines {
 		for i, cell := range line {
-			cell = markdown.Replace(cell)
+			cell = EscapeMarkdown(cell)
 			if l.isTotal(n) && cell != "" {
 				cell = "**" + cell + "**"
 			}
